@@ -1,0 +1,282 @@
+/*
+ * The only inline assembly of the kernel: system registers, barriers, TLB and cache operations, exclusive accesses.
+ *
+ * Owns: nothing. Each operation that orders or invalidates says what goes wrong without it; the caller says why it
+ * stands where it stands. The host build of mm/ and ipc/ replaces this file by test/host/include/core/arch.h, where
+ * the same names drive a simulated, adversarial TLB.
+ *
+ * References: Arm ARM (DDI 0487) D8 (translation), B2.3 (ordering), K14 (barrier examples).
+ */
+#ifndef CORE_ARCH_H
+#define CORE_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/layout.h"
+
+#define arch_sysreg_read(name)                                                                                         \
+    ({                                                                                                                 \
+        uint64_t value_;                                                                                               \
+        __asm__ volatile("mrs %0, " #name : "=r"(value_)::"memory");                                                   \
+        value_;                                                                                                        \
+    })
+#define arch_sysreg_write(name, value) __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(value)) : "memory")
+
+/* ---- Linear map ---- */
+
+static inline void *arch_phys_to_virt(uint64_t phys)
+{
+    return (void *)(phys + LINEAR_BASE);
+}
+
+static inline uint64_t arch_virt_to_phys(const void *linear)
+{
+    return (uint64_t)linear - LINEAR_BASE;
+}
+
+/* ---- CPU ---- */
+
+struct cpu;
+
+/* The per-CPU block, kept in TPIDR_EL1. Not volatile: a thread in the kernel with interrupts masked stays put. */
+static inline struct cpu *arch_cpu_get(void)
+{
+    struct cpu *cpu;
+    __asm__ volatile("mrs %0, tpidr_el1" : "=r"(cpu));
+    return cpu;
+}
+
+static inline void arch_cpu_set(struct cpu *cpu)
+{
+    arch_sysreg_write(tpidr_el1, cpu);
+}
+
+static inline uint64_t arch_irq_save(void)
+{
+    uint64_t flags = arch_sysreg_read(daif);
+    __asm__ volatile("msr daifset, #2" ::: "memory");
+    return flags;
+}
+
+static inline void arch_irq_restore(uint64_t flags)
+{
+    arch_sysreg_write(daif, flags);
+}
+
+static inline void arch_irq_enable(void)
+{
+    __asm__ volatile("msr daifclr, #2" ::: "memory");
+}
+
+static inline void arch_irq_disable(void)
+{
+    __asm__ volatile("msr daifset, #2" ::: "memory");
+}
+
+/* In the single-threaded modes of QEMU a spin without it keeps the other CPUs from running at all. */
+static inline void arch_relax(void)
+{
+    __asm__ volatile("yield" ::: "memory");
+}
+
+/* Waits for an interrupt, also while they are masked: the caller unmasks afterwards, so none is missed between. */
+static inline void arch_wait_for_interrupt(void)
+{
+    __asm__ volatile("dsb sy\n\twfi" ::: "memory"); /* DSB: what was written must not wait in a buffer while we sleep */
+}
+
+/* ---- Barriers ---- */
+
+/* Without it the table walker of this or another CPU may not see an entry just written. */
+static inline void arch_dsb_ishst(void)
+{
+    __asm__ volatile("dsb ishst" ::: "memory");
+}
+
+/* Without it a broadcast TLBI of this CPU may still be under way on another one. */
+static inline void arch_dsb_ish(void)
+{
+    __asm__ volatile("dsb ish" ::: "memory");
+}
+
+/* Without it a local TLBI of this CPU may still be under way. */
+static inline void arch_dsb_nsh(void)
+{
+    __asm__ volatile("dsb nsh" ::: "memory");
+}
+
+/* Full system: devices see what was written before. */
+static inline void arch_dsb_sy(void)
+{
+    __asm__ volatile("dsb sy" ::: "memory");
+}
+
+/* Without it this CPU may run on with what it fetched under the old translation or system register. */
+static inline void arch_isb(void)
+{
+    __asm__ volatile("isb" ::: "memory");
+}
+
+/* Orders loads and stores between CPUs: a store before it is seen before a load after it is done (Dekker). */
+static inline void arch_dmb_ish(void)
+{
+    __asm__ volatile("dmb ish" ::: "memory");
+}
+
+/* Orders stores between CPUs: many plain stores are published by the one that follows. */
+static inline void arch_dmb_ishst(void)
+{
+    __asm__ volatile("dmb ishst" ::: "memory");
+}
+
+/* Orders earlier loads (of a device's index) before later loads (of what it indexes). */
+static inline void arch_dmb_ishld(void)
+{
+    __asm__ volatile("dmb ishld" ::: "memory");
+}
+
+/* The same towards devices that share memory with us: outer shareable. */
+static inline void arch_dmb_osh(void)
+{
+    __asm__ volatile("dmb osh" ::: "memory");
+}
+
+static inline void arch_dmb_oshst(void)
+{
+    __asm__ volatile("dmb oshst" ::: "memory");
+}
+
+static inline void arch_dmb_oshld(void)
+{
+    __asm__ volatile("dmb oshld" ::: "memory");
+}
+
+/* ---- Translation ---- */
+
+/* The one store that makes a table entry; 64 bits at once, so that a walker sees the old one or the new one. */
+static inline void arch_pte_store(uint64_t *entry, uint64_t value)
+{
+    *(volatile uint64_t *)entry = value;
+}
+
+/* Operand of TLBI by address: ASID in 63:48, VA[55:12] in 43:0. */
+static inline uint64_t arch_tlbi_operand(uint64_t va, uint16_t asid)
+{
+    return (uint64_t)asid << 48 | ((va >> PAGE_SHIFT) & 0xfffffffffffull);
+}
+
+static inline void arch_tlbi_page_local(uint64_t va, uint16_t asid)
+{
+    __asm__ volatile("tlbi vae1, %0" ::"r"(arch_tlbi_operand(va, asid)) : "memory");
+}
+
+static inline void arch_tlbi_page_broadcast(uint64_t va, uint16_t asid)
+{
+    __asm__ volatile("tlbi vae1is, %0" ::"r"(arch_tlbi_operand(va, asid)) : "memory");
+}
+
+static inline void arch_tlbi_asid_local(uint16_t asid)
+{
+    __asm__ volatile("tlbi aside1, %0" ::"r"((uint64_t)asid << 48) : "memory");
+}
+
+static inline void arch_tlbi_asid_broadcast(uint16_t asid)
+{
+    __asm__ volatile("tlbi aside1is, %0" ::"r"((uint64_t)asid << 48) : "memory");
+}
+
+static inline void arch_tlbi_all_local(void)
+{
+    __asm__ volatile("tlbi vmalle1" ::: "memory");
+}
+
+static inline void arch_tlbi_all_broadcast(void)
+{
+    __asm__ volatile("tlbi vmalle1is" ::: "memory");
+}
+
+/* Makes `root` with `asid` the live user table of this CPU. The ISB keeps later accesses from using the old one. */
+static inline void arch_table_set(uint64_t root, uint16_t asid)
+{
+    arch_sysreg_write(ttbr0_el1, (uint64_t)asid << 48 | root);
+    arch_isb();
+}
+
+/* 16 on a Cortex-A72, 8 on the smallest implementations (ID_AA64MMFR0_EL1.ASIDBits). */
+static inline unsigned arch_asid_bits(void)
+{
+    return (arch_sysreg_read(id_aa64mmfr0_el1) >> 4 & 0xf) == 2 ? 16 : 8;
+}
+
+/* ---- Cache ---- */
+
+/* Bytes that one DC ZVA zeroes, 0 when it is prohibited (DCZID_EL0). */
+static inline unsigned arch_zero_block(void)
+{
+    uint64_t id = arch_sysreg_read(dczid_el0);
+    return id & 0x10 ? 0 : 4u << (id & 0xf);
+}
+
+static inline void arch_zero_line(void *line)
+{
+    __asm__ volatile("dc zva, %0" ::"r"(line) : "memory");
+}
+
+/* ---- Time ---- */
+
+static inline uint64_t arch_counter_read(void)
+{
+    arch_isb(); /* without it the counter may be read earlier than the code before it runs */
+    return arch_sysreg_read(cntvct_el0);
+}
+
+static inline uint64_t arch_counter_frequency(void)
+{
+    return arch_sysreg_read(cntfrq_el0);
+}
+
+/* Fires the virtual timer's interrupt (PPI 27) when the counter reaches `deadline`; UINT64_MAX turns it off. */
+static inline void arch_timer_set(uint64_t deadline)
+{
+    if (deadline == UINT64_MAX) {
+        arch_sysreg_write(cntv_ctl_el0, 0);
+        return;
+    }
+    arch_sysreg_write(cntv_cval_el0, deadline);
+    arch_sysreg_write(cntv_ctl_el0, 1);
+}
+
+/* ---- Firmware ---- */
+
+/* PSCI call (SMC calling convention): HVC under a hypervisor's EL2, SMC where EL3 or a virtual EL3 answers. */
+static inline int64_t arch_firmware_call(bool smc, uint64_t function, uint64_t a1, uint64_t a2, uint64_t a3)
+{
+    register uint64_t x0 __asm__("x0") = function;
+    register uint64_t x1 __asm__("x1") = a1;
+    register uint64_t x2 __asm__("x2") = a2;
+    register uint64_t x3 __asm__("x3") = a3;
+
+    if (smc)
+        __asm__ volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory", "x4", "x5", "x6", "x7", "x8", "x9",
+                         "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
+    else
+        __asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory", "x4", "x5", "x6", "x7", "x8", "x9",
+                         "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
+    return (int64_t)x0;
+}
+
+/* ---- Device registers ---- */
+
+static inline uint32_t arch_device_read(const volatile void *reg)
+{
+    uint32_t value;
+    __asm__ volatile("ldr %w0, [%1]" : "=r"(value) : "r"(reg) : "memory");
+    return value;
+}
+
+static inline void arch_device_write(volatile void *reg, uint32_t value)
+{
+    __asm__ volatile("str %w0, [%1]" ::"rZ"(value), "r"(reg) : "memory");
+}
+
+#endif
