@@ -1,0 +1,25 @@
+/*
+ * What the vectors save of interrupted code, on the kernel stack. vectors.S knows this layout.
+ */
+#ifndef CORE_TRAP_H
+#define CORE_TRAP_H
+
+#include <stdint.h>
+
+struct trapframe {
+    uint64_t x[31];
+    uint64_t sp;   /* SP_EL0 of a service; of kernel code, its own stack pointer at the exception */
+    uint64_t elr;  /* where it goes on */
+    uint64_t spsr;
+    uint64_t esr;  /* why it stopped: exceptions only, 0 for interrupts */
+    uint64_t far;  /* which address, for aborts */
+};
+_Static_assert(sizeof(struct trapframe) == 288, "vectors.S saves 36 words");
+
+#define ESR_CLASS(esr) ((esr) >> 26 & 0x3f)
+#define ESR_FP         0x07 /* floating point or SIMD while CPACR_EL1 traps it */
+#define ESR_SVC        0x15
+#define ESR_FETCH_LOW  0x20 /* instruction abort from EL0; 0x21 from EL1 */
+#define ESR_DATA_LOW   0x24 /* data abort from EL0; 0x25 from EL1 */
+
+#endif

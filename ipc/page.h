@@ -1,0 +1,126 @@
+/*
+ * The IPC region and the ownership of its pages (DASH 3.3; design sections 3 and 5).
+ *
+ * Owns: the table of pages, indexed by the page's number in the region, and the pool of free ones. An IPC page has the
+ * same address in every space and the same frame for good; what changes is who owns it, and who has it mapped.
+ *
+ * Model: each page has a 64-bit state word. A page owned by one space is described by that word alone, and moves by one
+ * compare-and-swap. A page owned by several is described by the slots of its entry, under the word's lock bit.
+ * Space 0 is the kernel: it owns a page that waits in a port, in a device ring or in a driver's hands.
+ *
+ * Invariants
+ *   1. total = sum of the counts of all owners, kernel included; only a page with total 0 is free.
+ *   2. total > 1 implies read-only for every owner. The downgrade 1 -> 2 is complete before the second ownership is
+ *      visible. Back at 1, the owner gets write access at its next write, by a fault.
+ *   3. A space holds a translation only of a page that it owns: send and release unmap before they return. (Unmapping
+ *      is synchronous, on the CPUs of the space's bitmap; the deferred unmaps of DASH figure 3 C and D are not built.)
+ *   4. A page is handed out again only after every translation of it is gone on every CPU, and the device is done.
+ *   5. free + owned + in flight = all, at every quiet point.
+ *   6. Every call names the space for which it acts; a page that this space does not own is refused, nothing changes.
+ *   7. Bytes of a page outside its `hull` are never readable by a space that did not already know them: they are zeroed
+ *      before the page is mapped there. The hull is what the message that carries the page covers; a duplicated page
+ *      is shared whole.
+ *   8. CACHED is set when a translation is made and cleared when the page is given to a device to fill: a page without
+ *      it needs no cache maintenance before DMA.
+ *
+ * The bitmap of CPUs that may hold the translation (page, space) is table->cpus (mm/space.h) while the slot is mapped:
+ * a walker may fetch a valid entry on any CPU on which the table is live, not only where a fault was taken.
+ *
+ * Errors: enum baton_error. No call waits. Interrupts are masked in every call.
+ */
+#ifndef IPC_PAGE_H
+#define IPC_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/abi.h"
+
+struct space;
+
+/* Boot: the region is `count` pages on contiguous frames from `phys`. Allocates the table. */
+void page_region_init(uint64_t phys, uint32_t count);
+uint32_t page_region_count(void);
+
+/* Physical address of a page's frame, for a device. Constant. */
+uint64_t page_phys(uint32_t page);
+
+/*
+ * get_ownership (DASH 3.3): fresh pages for `space`, each with one read/write ownership; bytes read as zero.
+ * Returns how many, BATON_ENOMEM when none is free, BATON_ELIMIT when the space holds as many as it may.
+ * Cost: one lock per 32 pages; nothing is mapped.
+ */
+int page_get(struct space *space, uint32_t *pages, unsigned count);
+
+/*
+ * duplicate_ownership: one more ownership for `space`, which owns the page already. Cost: the first one downgrades a
+ * writable translation (one TLBI, local or broadcast); else none.
+ * BATON_EOWNER: not the owner. BATON_ELIMIT: the count is full.
+ */
+int page_duplicate(struct space *space, uint32_t page);
+
+/* release_ownership: gives one up. The last one unmaps; the last of all frees the page. BATON_EOWNER. */
+int page_release(struct space *space, uint32_t page);
+
+/*
+ * Hand-over at send: one ownership of `space` becomes the kernel's, for a message that carries `piece` of it. Unmaps
+ * when it was the last of that space. With `duplicate` the space keeps its ownership and the kernel gets one more.
+ * BATON_EOWNER, BATON_EOWNERS. Cost: one compare-and-swap when never mapped and single-owned.
+ */
+int page_send(struct space *space, const struct baton_piece *piece, bool duplicate);
+
+/*
+ * Hand-over at receive: one ownership of the kernel becomes that of `space`. Sets or clears READ_ONLY in `piece`.
+ * BATON_EOWNERS when the entry has no slot left: nothing changed. Cost: one compare-and-swap when single-owned.
+ */
+int page_receive(struct space *space, struct baton_piece *piece);
+
+/* Counts towards the limit of a space: `delta` pages received (or sent, negative). False: over the limit, not counted. */
+bool page_account(struct space *space, int delta);
+
+/* Maps a page that `space` owns, as immediate_access asks, writable when it may be. BATON_EOWNER. */
+int page_map(struct space *space, uint32_t page);
+
+enum page_fault_result {
+    PAGE_FAULT_MAPPED,    /* the access can be repeated */
+    PAGE_FAULT_NOT_OWNER, /* violation */
+    PAGE_FAULT_READ_ONLY, /* violation: write to a page with more than one owner */
+};
+/* An abort of `space` inside the IPC region (design section 6). */
+enum page_fault_result page_fault(struct space *space, uint64_t address, bool write);
+
+/* Everything that `space` owns is given back (its service stopped). Returns how many ownerships that were. */
+uint32_t page_release_all(struct space *space);
+
+/* ---- Devices: the kernel's own use (space 0) ---- */
+
+/* Fresh pages for a receive ring: owned by the kernel, given to the device. Returns how many. */
+unsigned page_get_device(uint32_t *pages, unsigned count);
+
+/* The device has written bytes [0, length) of the page: they are the hull now. The page is out of the ring. */
+void page_filled(uint32_t page, uint32_t length);
+
+/* A page that only ever was in the ring goes to the next receive buffer: nothing to do but forget what it was. */
+/* The device has read a page to the end: counts never_mapped trips, releases the kernel's ownership. */
+void page_sent_out(uint32_t page);
+
+/* ---- Looking ---- */
+
+struct page_counts {
+    uint32_t total, free, owned, in_flight;
+};
+void page_count(struct page_counts *counts);
+
+/* What the console and a violation report tell of one page. */
+struct page_info {
+    uint32_t total;        /* ownerships */
+    uint32_t owners;       /* spaces that own it */
+    uint8_t owner[4];      /* the first of them */
+    uint8_t previous;      /* space that gave it up last; PAGE_NOBODY at first */
+    uint64_t changed;      /* counter value at which the owner changed last */
+    uint32_t hull_start, hull_end;
+    bool cached;
+};
+#define PAGE_NOBODY 63
+void page_describe(uint32_t page, struct page_info *info);
+
+#endif

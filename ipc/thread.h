@@ -1,0 +1,138 @@
+/*
+ * Threads and the scheduler: each thread stays on the CPU that it was made for; each CPU runs its own queue.
+ *
+ * Owns: threads, their kernel stacks, the run queues, the timer. Model: a thread runs, is queued to run, or is parked.
+ * Park and wake work like a binary semaphore: a wake that comes before the park makes the park return at once, so
+ * "look, then park" loses nothing. Spurious returns are allowed; callers look again. Model-checked: test/model/park.pml.
+ *
+ * Preemption: round robin, slice of 2 ms, checked by the timer's interrupt when another thread can run. Kernel code
+ * with interrupts masked is never preempted. A woken thread on the waker's own CPU is put in front of the queue: it
+ * runs when the waker waits, yields or ends its slice, so that a batch is finished before the core changes hands.
+ * A thread on another CPU goes to that CPU's inbox; that CPU is rung only when it sleeps (design section 4).
+ *
+ * Floating point: the registers belong to the last thread that used them on this CPU; a switch traps their use, and
+ * the first use swaps them (kernel code itself never uses them).
+ *
+ * Invariants
+ *   1. A thread is in at most one of: a run queue, one inbox, running.
+ *   2. Only its own CPU changes a thread's place in queue and timer list.
+ *   3. The idle thread runs only when the run queue and the inbox are empty; before WFI it announces that it sleeps,
+ *      then looks at the inbox again.
+ */
+#ifndef IPC_THREAD_H
+#define IPC_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/abi.h"
+#include "core/layout.h"
+#include "core/trap.h"
+
+struct service;
+struct space;
+struct message;
+struct port;
+
+enum thread_state {
+    THREAD_RUN,      /* runs or is queued */
+    THREAD_NOTIFIED, /* as RUN, and the next park returns at once */
+    THREAD_PARKED,
+    THREAD_DEAD,
+};
+
+/* What a switch saves: callee-saved registers (AAPCS64 6.1.1) and the kernel stack pointer. switch.S knows it. */
+struct context {
+    uint64_t x19_x30[12];
+    uint64_t sp;
+};
+
+struct fp_state {
+    __uint128_t v[32];
+    uint64_t fpcr, fpsr;
+};
+
+struct thread {
+    struct context context;    /* offset 0: switch.S */
+    uint64_t stack_top;        /* of the kernel stack; a service's trapframe lies right below */
+    struct service *service;
+    struct space *space;
+    const char *name;
+    uint32_t cpu;
+    uint32_t number;
+    uint32_t state;            /* (atomic) enum thread_state */
+    bool in_service;           /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
+    bool timed_out;            /* (own CPU) the last park ended by its deadline */
+    bool on_timer;             /* (own CPU) */
+    uint64_t deadline;
+    struct thread *run_next, *inbox_next, *timer_next, *wait_next, *wait_previous;
+    uint64_t tls;              /* TPIDR_EL0 */
+    struct fp_state *fp;       /* NULL for kernel threads */
+    uint64_t user_stack_top;
+    /* rpc: what this thread waits for as a caller */
+    uint64_t reply_sequence;   /* (atomic) odd while a reply is awaited */
+    struct service *reply_from; /* (atomic) who received the request and so may answer; NULL while it is queued */
+    struct message *reply;     /* (atomic) the answer; REPLY_DEAD when there will be none */
+};
+
+static inline struct thread *thread_self(void);
+
+/* Boot: makes the calling CPU's idle thread and its queues. */
+void thread_cpu_init(unsigned cpu);
+
+/* Leaves the boot stack and runs threads, idle when there is none. Does not return. */
+__attribute__((noreturn)) void thread_cpu_run(void);
+
+/*
+ * Makes a kernel thread of `service` that runs `entry(argument)` in EL1h with interrupts enabled, parked until
+ * thread_wake. Boot only; panics when there are no more threads.
+ */
+struct thread *thread_create_kernel(struct service *service, const char *name, unsigned cpu, void (*entry)(void *),
+                                    void *argument);
+
+/*
+ * Makes a thread that enters service code: registers as in `frame` (elr, sp, spsr, x0). NULL when there are no more.
+ * The kernel stack, once made, is used again for the same slot after a restart.
+ */
+struct thread *thread_create_service(struct service *service, const char *name, unsigned cpu,
+                                     const struct trapframe *frame, uint64_t tls);
+
+/* Sets a parked or dead service thread up to start again from `frame` (restart of its service). */
+void thread_reset(struct thread *thread, const struct trapframe *frame, uint64_t tls);
+
+/* Makes a parked thread runnable, or its next park return at once. Any CPU, any context, interrupts masked. */
+void thread_wake(struct thread *thread);
+
+/*
+ * Waits for a wake or for the counter to reach `deadline` (UINT64_MAX: never). Returns false when the deadline passed.
+ * Interrupts masked; they are let in while another thread or the idle loop runs.
+ */
+bool thread_park(uint64_t deadline);
+
+/* As a wake of `next` (which must be of this CPU) and a park in one: the core goes straight to `next`. For rpc. */
+bool thread_park_to(struct thread *next, uint64_t deadline);
+
+/* Lets others of this CPU run; returns at once when there are none. Interrupts masked. */
+void thread_yield(void);
+
+/* True when another thread of this CPU waits to run: a polling driver yields then. */
+bool thread_others_ready(void);
+
+/* Ends the calling thread. */
+__attribute__((noreturn)) void thread_exit(void);
+
+/* After an interrupt, on the way back to what it interrupted: switches when the slice is over or a stop is due. */
+void thread_preempt(struct trapframe *frame);
+
+/* First use of floating point since this thread was switched in. */
+void thread_fp_enable(void);
+
+/* Threads by number, 0 .. until NULL. */
+struct thread *thread_at(unsigned number);
+
+#include "core/cpu.h"
+static inline struct thread *thread_self(void)
+{
+    return cpu_self()->current;
+}
+
+#endif
