@@ -1,0 +1,87 @@
+"""
+Builds what the tests need: the appliances' images (CMake presets), test programs for the host, and the small C tools
+in this folder. Everything lands under build/, so a clean tree stays clean.
+"""
+import contextlib
+import fcntl
+import hashlib
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+
+
+class BuildError(Exception):
+    pass
+
+
+@contextlib.contextmanager
+def locked(name):
+    """Holds build/NAME.lock: the workers of pytest-xdist build one after the other."""
+    BUILD.mkdir(exist_ok=True)
+    with open(BUILD / f"{name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run(*command, timeout=900):
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=timeout)
+    if done.returncode:
+        raise BuildError(f"{' '.join(map(str, command))}\nended with status {done.returncode}:\n{done.stdout[-8000:]}")
+    return done.stdout
+
+
+def build_tool(source, *flags, shared=False):
+    """Compiles one C file of the tests for this host, unless that has been done; returns the program's path."""
+    source = pathlib.Path(source)
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *(["-shared", "-fPIC"] if shared else []), *flags]
+    key = hashlib.sha256(source.read_bytes() + repr(flags).encode()).hexdigest()[:12]
+    target = BUILD / "tools" / f"{source.stem}-{key}{'.so' if shared else ''}"
+    with locked("tools"):
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fresh = target.with_suffix(f".{os.getpid()}")
+            run("gcc", *flags, "-o", fresh, source, "-lpthread")
+            fresh.rename(target)
+    return target
+
+
+class Build:
+    """CMake builds. A preset with other options gets a tree of its own, so that nothing is rebuilt twice."""
+
+    def __init__(self):
+        self.done = {}
+
+    def tree(self, preset, options=None):
+        options = dict(options or {})
+        if not options:
+            return BUILD / preset
+        words = "-".join(str(value) for value in options.values())
+        return BUILD / f"{preset}-{words}"
+
+    def target(self, target, preset, options=None):
+        """Builds one target; returns its build tree."""
+        options = dict(options or {})
+        key = (target, preset, tuple(sorted(options.items())))
+        tree = self.tree(preset, options)
+        if key not in self.done:
+            with locked(tree.name):
+                defines = [f"-D{name}={value}" for name, value in options.items()]
+                if defines or not (tree / "build.ninja").exists():
+                    run("cmake", "--preset", preset, "-B", tree, *defines)
+                run("cmake", "--build", tree, "--target", target)
+            self.done[key] = tree
+        return tree
+
+    def image(self, appliance, options=None):
+        """The bootable image of an appliance (or of a test appliance)."""
+        tree = self.target(appliance, "virt", options)
+        return tree / f"{appliance}.img"
+
+    def host(self, program, options=None):
+        """A test program that runs here."""
+        tree = self.target(program, "host", options)
+        return tree / program

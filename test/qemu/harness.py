@@ -1,0 +1,317 @@
+"""
+Machines under QEMU, for tests.
+
+    machine = boot(image, cpus=2, nics=2, append="age=2")
+    machine.wait_ready()
+    machine.stats()["pages"]["free"]
+    machine.command("services")          # what the console printed
+    machine.halt()                       # QEMU must end by itself
+
+A Machine keeps all that its console printed, for the report of a failure, and QEMU never outlives the test.
+"""
+import codecs
+import json
+import mmap
+import pathlib
+import re
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+QEMU = "qemu-system-aarch64"
+RAM_BASE = 0x40000000
+BOOT_LIMIT = 60  # seconds; a boot takes about one
+
+
+class MachineError(AssertionError):
+    pass
+
+
+class Nic:
+    """One network interface. kind: stream (a unix socket, see Port), dgram, or tap (value: the interface's name)."""
+
+    def __init__(self, kind="stream", value=None, mac=None, options=""):
+        self.kind, self.value, self.mac, self.options = kind, value, mac, options
+
+    def arguments(self, index, folder):
+        self.path = str(folder / f"nic{index}")
+        if self.kind == "stream":
+            backend = f"stream,id=n{index},server=on,addr.type=unix,addr.path={self.path}"
+        elif self.kind == "dgram":
+            backend = (f"dgram,id=n{index},local.type=unix,local.path={self.path}.qemu,"
+                       f"remote.type=unix,remote.path={self.path}")
+        else:
+            backend = f"tap,id=n{index},ifname={self.value},script=no,downscript=no"
+        mac = self.mac or f"52:54:00:00:00:{index + 1:02x}"
+        return ["-netdev", backend, "-device", f"virtio-net-device,netdev=n{index},mac={mac}{self.options}"]
+
+
+class Machine:
+    """A virt machine. Settings as keyword arguments, all with the values a plain boot would have."""
+
+    def __init__(self, image, cpus=1, gic=3, virtualization=False, memory=512, modern=True, nics=2, append="",
+                 initrd=None, dtb=None, bios=None, cpu="cortex-a72", icount=None, plugin=None, one_insn_per_tb=False,
+                 shared_memory=False, extra=()):
+        self.image, self.cpus, self.gic, self.virtualization = image, cpus, gic, virtualization
+        self.memory, self.modern, self.append, self.initrd, self.dtb = memory, modern, append, initrd, dtb
+        self.bios, self.cpu, self.icount, self.plugin = bios, cpu, icount, plugin
+        self.one_insn_per_tb, self.shared_memory, self.extra = one_insn_per_tb, shared_memory, list(extra)
+        self.nics = [Nic() for _ in range(nics)] if isinstance(nics, int) else list(nics)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-"))
+        self.title = f"{pathlib.Path(str(image)).name}, {cpus} CPUs, GICv{gic}"
+        self.process = self.serial = self.qmp = None
+        self.output = ""
+        self.news = threading.Condition()
+        self.ended = False
+
+    # ---- Starting and ending ----
+
+    def arguments(self):
+        line = [QEMU, "-nodefaults", "-display", "none", "-no-reboot", "-cpu", self.cpu, "-smp", str(self.cpus),
+                "-m", str(self.memory)]
+        machine = f"virt,gic-version={self.gic}"
+        machine += ",virtualization=on" if self.virtualization else ""
+        if self.shared_memory:
+            machine += ",memory-backend=ram"
+            line += ["-object", f"memory-backend-file,id=ram,size={self.memory}M,share=on,"
+                                f"mem-path={self.folder / 'ram'}"]
+        line += ["-M", machine]
+        if self.modern:
+            line += ["-global", "virtio-mmio.force-legacy=false"]
+        line += ["-accel", "tcg" + (",one-insn-per-tb=on" if self.one_insn_per_tb else "")]
+        line += ["-bios", str(self.bios)] if self.bios else ["-kernel", str(self.image)]
+        for option in ("append", "initrd", "dtb", "icount"):
+            if getattr(self, option):
+                line += [f"-{option}", str(getattr(self, option))]
+        if self.plugin:
+            line += ["-plugin", f"{self.plugin},socket={self.folder / 'plugin'}"]
+        line += ["-chardev", f"socket,id=console,path={self.folder / 'console'},server=on,wait=on",
+                 "-serial", "chardev:console",
+                 "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off"]
+        for index, nic in enumerate(self.nics):
+            line += nic.arguments(index, self.folder)
+        return line + (["-nic", "none"] if not self.nics else []) + self.extra
+
+    def start(self):
+        self.errors = open(self.folder / "errors", "w+")
+        # setpriv: QEMU dies with this process, however that ends.
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *self.arguments()],
+                                        stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
+        self.serial = self.connect("console")
+        threading.Thread(target=self.read_console, daemon=True).start()
+
+    def connect(self, name, limit=20):
+        """A connection to one of QEMU's sockets in this machine's folder."""
+        end = time.monotonic() + limit
+        while True:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(str(self.folder / name))
+                return connection
+            except OSError:
+                connection.close()
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise MachineError(f"QEMU did not start:\n{self.qemu_errors()}") from None
+                time.sleep(0.02)
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+        if self.serial:
+            self.serial.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def halt(self, limit=20):
+        """The console's `halt`: the machine must power off, and QEMU end with status 0."""
+        self.send("halt")
+        self.wait_end(limit)
+
+    def wait_end(self, limit=20):
+        try:
+            status = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise MachineError(f"the machine was not powered off within {limit} s") from None
+        if status:
+            raise MachineError(f"QEMU ended with status {status}: {self.qemu_errors()}")
+
+    def running(self):
+        return self.process.poll() is None
+
+    def qemu_errors(self):
+        try:
+            return (self.folder / "errors").read_text()
+        except OSError:
+            return ""
+
+    # ---- The console ----
+
+    def read_console(self):
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        while True:
+            try:
+                data = self.serial.recv(65536)
+            except OSError:
+                data = b""
+            with self.news:
+                self.output += decoder.decode(data).replace("\r", "")
+                self.ended = not data
+                self.news.notify_all()
+            if not data:
+                return
+
+    def console_text(self):
+        with self.news:
+            return self.output
+
+    def mark(self):
+        """A place in the console's output, from which wait_for() may look on."""
+        with self.news:
+            return len(self.output)
+
+    def wait_for(self, pattern, limit=BOOT_LIMIT, since=0):
+        """Waits until a regular expression matches in the output after `since`; returns the match."""
+        end = time.monotonic() + limit
+        with self.news:
+            while True:
+                found = re.search(pattern, self.output[since:], re.MULTILINE)
+                if found:
+                    return found
+                rest = end - time.monotonic()
+                if self.ended or rest <= 0:
+                    why = "the machine ended" if self.ended else f"{limit} s passed"
+                    raise MachineError(f"{why} and the console never said /{pattern}/")
+                self.news.wait(rest)
+
+    def wait_ready(self, limit=BOOT_LIMIT):
+        self.wait_for(r"^ready: .*\n", limit)
+        return self
+
+    def send(self, line):
+        self.serial.sendall(line.encode() + b"\r")
+
+    def command(self, line, quiet=0.4, limit=20):
+        """Sends a line; returns what came back until the console was quiet for a while, without the echo."""
+        start = self.mark()
+        self.send(line)
+        end, size, last = time.monotonic() + limit, start, time.monotonic()
+        while time.monotonic() < end:
+            time.sleep(0.02)
+            if self.mark() != size:
+                size, last = self.mark(), time.monotonic()
+            elif size > start + len(line) + 2 and time.monotonic() - last > quiet:
+                break
+        text = self.console_text()[start:]
+        return text.split("\n", 1)[1] if "\n" in text else text
+
+    def stats(self, limit=20):
+        """`stats json` as a dictionary."""
+        start = self.mark()
+        self.send("stats json")
+        line = self.wait_for(r"^\{.*\}$", limit, start).group(0)
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise MachineError(f"stats json printed no JSON ({error}): {line}") from None
+
+    def quiet_stats(self, limit=10):
+        """Statistics at a quiet point: asks again until two answers have the same pages and NIC counts."""
+        end = time.monotonic() + limit
+        before = self.stats()
+        while True:
+            time.sleep(0.1)
+            after = self.stats()
+            if (before["pages"], before["net"]) == (after["pages"], after["net"]) or time.monotonic() > end:
+                return after
+            before = after
+
+    # ---- The machine's inside ----
+
+    def qmp_command(self, command, **arguments):
+        if not self.qmp:
+            self.qmp = self.connect("qmp").makefile("rw")
+            self.qmp.readline()
+            self.qmp_command("qmp_capabilities")
+        self.qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.qmp.flush()
+        while True:
+            answer = json.loads(self.qmp.readline())
+            if "error" in answer:
+                raise MachineError(f"{command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def queue(self, nic, queue):
+        """Addresses of a NIC's virtqueue, as the device knows them: vring-desc, vring-avail, vring-used, vring-num."""
+        devices = [d for d in self.qmp_command("x-query-virtio") if d["name"] == "virtio-net"]
+        mac = bytes.fromhex((self.nics[nic].mac or f"52:54:00:00:00:{nic + 1:02x}").replace(":", ""))
+        for device in devices:
+            path = str(pathlib.PurePosixPath(device["path"]))
+            value = self.qmp_command("qom-get", path=path, property="mac")
+            if bytes.fromhex(value.replace(":", "")) == mac:
+                return self.qmp_command("x-query-virtio-queue-status", path=path, queue=queue)
+        raise MachineError(f"no virtio-net device with the address of NIC {nic}")
+
+    def memory_map(self):
+        """Guest RAM, shared with QEMU (shared_memory=True): index 0 is physical address RAM_BASE."""
+        with open(self.folder / "ram", "r+b") as file:
+            return mmap.mmap(file.fileno(), 0)
+
+    def port(self, index):
+        """The far end of a NIC's wire, for tests that send frames by hand."""
+        return Port(self.connect(f"nic{index}"))
+
+
+class Port:
+    """A NIC's far end: whole frames as bytes."""
+
+    def __init__(self, connection):
+        self.connection, self.buffer = connection, b""
+
+    def send(self, frame):
+        self.connection.sendall(struct.pack(">I", len(frame)) + frame)
+
+    def receive(self, limit=2.0):
+        """The next frame, or None when none came in time."""
+        end = time.monotonic() + limit
+        while True:
+            if len(self.buffer) >= 4:
+                size = struct.unpack(">I", self.buffer[:4])[0]
+                if len(self.buffer) >= 4 + size:
+                    frame, self.buffer = self.buffer[4:4 + size], self.buffer[4 + size:]
+                    return frame
+            ready, _, _ = select.select([self.connection], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                return None
+            data = self.connection.recv(1 << 20)
+            if not data:
+                raise MachineError("the machine closed a NIC's connection")
+            self.buffer += data
+
+    def drain(self, quiet=0.3):
+        """All frames until none has come for a while."""
+        frames = []
+        while True:
+            frame = self.receive(quiet)
+            if frame is None:
+                return frames
+            frames.append(frame)
+
+    def close(self):
+        self.connection.close()
+
+
+def wait_until(condition, limit=20, pause=0.1):
+    """Waits until condition() is true; returns its value."""
+    end = time.monotonic() + limit
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(pause)
