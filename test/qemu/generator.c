@@ -11,12 +11,12 @@
  *
  *     --flow A:B         traffic from port A to port B (repeatable; none given: 0:1 and 1:0)
  *     --loose A:B        the same, but without a window and without any claim that frames arrive
- *     --deaf P           do not read port P (a slow receiver), only send into it
+ *     --deaf P           do not read port P (a slow receiver) until all other traffic has ended
  *     --frames N         frames of each flow (default 10000)
  *     --size S[,S...]    bytes of a frame, 60 to 9000; several are mixed (default 60)
  *     --window W         frames of a flow that may be under way at once (default 256)
  *     --stall SECONDS    give up when nothing has arrived for that long; what is missing is lost (default 5)
- *     --linger MS        go on listening for duplicates for that long at the end (default 200)
+ *     --linger MS        at the end, listen for duplicates until nothing has come for that long (default 200)
  *     --count SOCKET     instruction counter (test/bench/insn.c): report instructions per frame
  *     --warm N           frames of each flow before the counting starts (default: 0)
  *
@@ -447,8 +447,11 @@ static void run(void)
         instructions = count_instructions() - first;
         counted = frames_through() - first_frames;
     }
+    for (int i = 0; i < port_count; i++)
+        ports[i].deaf = false;
     for (double end = now() + (double)linger_ms / 1000; now() < end;)
-        exchange(10);
+        if (exchange(10))
+            end = now() + (double)linger_ms / 1000;
     report(last - start, instructions, counted);
 }
 

@@ -56,11 +56,12 @@ class Machine:
 
     def __init__(self, image, cpus=1, gic=3, virtualization=False, memory=512, modern=True, nics=2, append="",
                  initrd=None, dtb=None, bios=None, cpu="cortex-a72", icount=None, plugin=None, one_insn_per_tb=False,
-                 shared_memory=False, extra=()):
+                 shared_memory=False, raw=False, extra=()):
         self.image, self.cpus, self.gic, self.virtualization = image, cpus, gic, virtualization
         self.memory, self.modern, self.append, self.initrd, self.dtb = memory, modern, append, initrd, dtb
         self.bios, self.cpu, self.icount, self.plugin = bios, cpu, icount, plugin
-        self.one_insn_per_tb, self.shared_memory, self.extra = one_insn_per_tb, shared_memory, list(extra)
+        self.one_insn_per_tb, self.shared_memory = one_insn_per_tb, shared_memory
+        self.raw, self.extra = raw, list(extra)  # raw: no -kernel, `extra` says how the machine starts
         self.nics = [Nic() for _ in range(nics)] if isinstance(nics, int) else list(nics)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-"))
         self.title = f"{pathlib.Path(str(image)).name}, {cpus} CPUs, GICv{gic}"
@@ -84,7 +85,10 @@ class Machine:
         if self.modern:
             line += ["-global", "virtio-mmio.force-legacy=false"]
         line += ["-accel", "tcg" + (",one-insn-per-tb=on" if self.one_insn_per_tb else "")]
-        line += ["-bios", str(self.bios)] if self.bios else ["-kernel", str(self.image)]
+        if self.bios:
+            line += ["-bios", str(self.bios)]
+        elif not self.raw:
+            line += ["-kernel", str(self.image)]
         for option in ("append", "initrd", "dtb", "icount"):
             if getattr(self, option):
                 line += [f"-{option}", str(getattr(self, option))]
