@@ -230,6 +230,12 @@ static inline uint64_t arch_counter_read(void)
     return arch_sysreg_read(cntvct_el0);
 }
 
+/* As above, but may be read somewhat early: for a record of when, not for measuring. One instruction. */
+static inline uint64_t arch_counter_peek(void)
+{
+    return arch_sysreg_read(cntvct_el0);
+}
+
 static inline uint64_t arch_counter_frequency(void)
 {
     return arch_sysreg_read(cntfrq_el0);

@@ -118,6 +118,7 @@ struct page_info {
     uint8_t previous;      /* space that gave it up last; PAGE_NOBODY at first */
     uint64_t changed;      /* counter value at which the owner changed last */
     uint32_t hull_start, hull_end;
+    bool kernel;           /* the kernel is one of the owners: it waits in a port, a ring or a driver's hands */
     bool cached;
 };
 #define PAGE_NOBODY 63

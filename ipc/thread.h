@@ -64,14 +64,13 @@ struct thread {
     bool timed_out;            /* (own CPU) the last park ended by its deadline */
     bool on_timer;             /* (own CPU) */
     uint64_t deadline;
-    struct thread *run_next, *inbox_next, *timer_next, *wait_next, *wait_previous;
+    struct thread *run_next, *inbox_next, *timer_next;
+    struct thread *wait_next;  /* in the waiters of the one port it waits at */
     uint64_t tls;              /* TPIDR_EL0 */
     struct fp_state *fp;       /* NULL for kernel threads */
     uint64_t user_stack_top;
-    /* rpc: what this thread waits for as a caller */
-    uint64_t reply_sequence;   /* (atomic) odd while a reply is awaited */
-    struct service *reply_from; /* (atomic) who received the request and so may answer; NULL while it is queued */
-    struct message *reply;     /* (atomic) the answer; REPLY_DEAD when there will be none */
+    uint64_t rpc;              /* (atomic) this thread as a caller: ipc/rpc.h */
+    struct message *reply;     /* the answer, valid when rpc says so; NULL: there will be none */
 };
 
 static inline struct thread *thread_self(void);
@@ -107,9 +106,6 @@ void thread_wake(struct thread *thread);
  * Interrupts masked; they are let in while another thread or the idle loop runs.
  */
 bool thread_park(uint64_t deadline);
-
-/* As a wake of `next` (which must be of this CPU) and a park in one: the core goes straight to `next`. For rpc. */
-bool thread_park_to(struct thread *next, uint64_t deadline);
 
 /* Lets others of this CPU run; returns at once when there are none. Interrupts masked. */
 void thread_yield(void);

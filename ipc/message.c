@@ -1,0 +1,78 @@
+/* Message objects: see message.h. */
+#include "ipc/message.h"
+#include "core/arch.h"
+#include "core/log.h"
+#include "core/pool.h"
+#include "ipc/page.h"
+#include "ipc/rpc.h"
+#include "mm/frame.h"
+#include "mm/space.h"
+
+static struct message *objects;
+static struct pool pool;
+
+_Static_assert(sizeof(struct message) == 320 && !(sizeof(struct message) % 32), "objects share no half cache line");
+
+void message_pool_init(unsigned count)
+{
+    objects = frame_alloc_bytes(count * sizeof(struct message), 64, "message objects");
+    pool_init(&pool, frame_alloc_bytes(count * sizeof(uint32_t), 8, "the pool of message objects"), count);
+}
+
+unsigned message_pool_free(void)
+{
+    return pool_free(&pool);
+}
+
+unsigned message_pool_total(void)
+{
+    return pool.total;
+}
+
+unsigned message_alloc(struct message **messages, unsigned count)
+{
+    uint32_t numbers[BATON_BATCH];
+    unsigned done = 0;
+
+    while (done < count) {
+        unsigned want = count - done < BATON_BATCH ? count - done : BATON_BATCH;
+        unsigned got = pool_take(&pool, numbers, want);
+        for (unsigned i = 0; i < got; i++) {
+            messages[done] = &objects[numbers[i]];
+            messages[done++]->caller = NULL;
+        }
+        if (got < want)
+            break;
+    }
+    return done;
+}
+
+void message_free(struct message *const *messages, unsigned count)
+{
+    uint32_t numbers[BATON_BATCH];
+
+    while (count) {
+        unsigned n = count < BATON_BATCH ? count : BATON_BATCH;
+        for (unsigned i = 0; i < n; i++)
+            numbers[i] = (uint32_t)(messages[i] - objects);
+        pool_give(&pool, numbers, n);
+        messages += n;
+        count -= n;
+    }
+}
+
+void message_drop(struct message *message)
+{
+    for (unsigned i = 0; i < message->abi.pieces; i++) {
+        int result = page_release(space_at(0), message->abi.piece[i].page);
+        invariant(!result, "message 3");
+    }
+    if (message->caller)
+        rpc_abort(message);
+    message_free(&message, 1);
+}
+
+uint64_t message_inline_phys(const struct message *message)
+{
+    return arch_virt_to_phys(message->abi.data);
+}

@@ -1,0 +1,114 @@
+/* IPC pages in the hands of devices and of those who only look: see page.h. */
+#include "ipc/page.h"
+#include "ipc/page_state.h"
+#include "core/cpu.h"
+#include "core/log.h"
+#include "mm/space.h"
+
+unsigned page_get_device(uint32_t *pages, unsigned count)
+{
+    unsigned got = pool_take(&page_pool, pages, count);
+
+    for (unsigned i = 0; i < got; i++)
+        page_take_over(pages[i], 0, 0, STATE_FILLER(PAGE_NOBODY) | STATE_DEVICE);
+    return got;
+}
+
+void page_filled(uint32_t number, uint32_t length)
+{
+    struct page *page = &page_table[number];
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
+
+    invariant(state & STATE_DEVICE && length <= PAGE_SIZE, "page 4");
+    do {
+        state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
+        next = (state & ~(STATE_DEVICE | STATE_HULL(8191, 8191))) | STATE_HULL(0, length);
+    } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+}
+
+void page_sent_out(uint32_t number)
+{
+    struct page *page = &page_table[number];
+    const uint64_t sole = STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff);
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+
+    if (!(state & STATE_CACHED))
+        cpu_self()->counters[COUNT_PAGES_NEVER_MAPPED]++;
+    while ((state & sole) == STATE_TOTAL(1)) {
+        if (!__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_TOTAL(0xffff), true, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
+            continue;
+        pool_give(&page_pool, &number, 1);
+        return;
+    }
+    int result = page_release(space_at(0), number);
+    invariant(!result, "message 3");
+}
+
+/* Gives up every ownership that the space has of one page; returns how many. */
+static uint32_t release_whole(struct page *page, unsigned space)
+{
+    uint64_t state = page_lock(page);
+    struct slot *slot = page_slot(page, space);
+    uint32_t count = 0;
+
+    if (slot) {
+        count = slot->count;
+        slot->count = 1;
+        page_slot_lose(page, slot);
+    }
+    bool freed = count && !page->used;
+    page_unlock(page, state);
+    uint32_t number = page_number(page);
+    if (freed)
+        pool_give(&page_pool, &number, 1);
+    return count;
+}
+
+uint32_t page_release_all(struct space *space)
+{
+    uint32_t released = 0;
+
+    for (uint32_t i = 0; i < page_table_count; i++) {
+        uint64_t state = __atomic_load_n(&page_table[i].state, __ATOMIC_RELAXED);
+        if (state & STATE_SHARED || (state_total(state) && state_owner(state) == space->number))
+            released += release_whole(&page_table[i], space->number);
+    }
+    __atomic_fetch_sub(&space->pages, released, __ATOMIC_RELAXED);
+    return released;
+}
+
+void page_count(struct page_counts *counts)
+{
+    *counts = (struct page_counts){.total = page_table_count};
+    for (uint32_t i = 0; i < page_table_count; i++) {
+        struct page_info info;
+        page_describe(i, &info);
+        if (!info.total)
+            counts->free++;
+        else if (info.kernel)
+            counts->in_flight++;
+        else
+            counts->owned++;
+    }
+}
+
+void page_describe(uint32_t number, struct page_info *info)
+{
+    struct page *page = &page_table[number];
+    uint64_t flags = arch_irq_save();
+    uint64_t state = page_lock(page);
+
+    *info = (struct page_info){.owners = page->used, .previous = page->previous, .changed = page->changed};
+    for (unsigned i = 0; i < page->used; i++) {
+        info->total += page->slots[i].count;
+        info->kernel |= page->slots[i].space == 0;
+        if (i < 4)
+            info->owner[i] = page->slots[i].space;
+    }
+    info->hull_start = state_hull_start(state);
+    info->hull_end = state_hull_end(state);
+    info->cached = state & STATE_CACHED;
+    page_unlock(page, state);
+    arch_irq_restore(flags);
+}

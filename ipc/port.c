@@ -1,0 +1,194 @@
+/* Ports: see port.h. Station 3 and station 7 of a frame's way are port_send and port_take here. */
+#include "ipc/port.h"
+#include "core/arch.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "ipc/thread.h"
+#include "mm/frame.h"
+
+#define PORTS_MAX 64
+
+static struct port ports[PORTS_MAX];
+static unsigned port_count;
+
+struct port *port_create(const char *name, struct service *receiver, uint32_t capacity)
+{
+    invariant(capacity && !(capacity & (capacity - 1)), "port: the capacity is a power of two");
+    if (port_count == PORTS_MAX || strlen(name) >= PORT_NAME)
+        return NULL;
+    struct port *port = &ports[port_count++];
+    memcpy(port->name, name, strlen(name) + 1);
+    port->receiver = receiver;
+    port->capacity = capacity;
+    port->ring = frame_alloc_bytes(capacity * sizeof(*port->ring), 64, "a port's queue");
+    return port;
+}
+
+struct port *port_find(const char *name)
+{
+    for (unsigned i = 0; i < port_count; i++)
+        if (!strcmp(ports[i].name, name))
+            return &ports[i];
+    return NULL;
+}
+
+struct port *port_at(unsigned number)
+{
+    return number < port_count ? &ports[number] : NULL;
+}
+
+/* ---- Waiting ---- */
+
+static void waiters_add(struct waiters *waiters, struct thread *thread)
+{
+    spin_lock(&waiters->lock);
+    thread->wait_next = waiters->first;
+    waiters->first = thread;
+    __atomic_store_n(&waiters->count, waiters->count + 1, __ATOMIC_RELAXED);
+    spin_unlock(&waiters->lock);
+    /* Else our look at the queue may be done before the other side can see that we wait: both would sleep (port 3) */
+    arch_dmb_ish();
+}
+
+static void waiters_remove(struct waiters *waiters, struct thread *thread)
+{
+    spin_lock(&waiters->lock);
+    for (struct thread **link = &waiters->first; *link; link = &(*link)->wait_next)
+        if (*link == thread) {
+            *link = thread->wait_next;
+            __atomic_store_n(&waiters->count, waiters->count - 1, __ATOMIC_RELAXED);
+            break;
+        }
+    spin_unlock(&waiters->lock);
+}
+
+/* After a full barrier. Wakes all: they are the few threads of one service, or senders that look again. */
+static void waiters_wake(struct waiters *waiters)
+{
+    if (!__atomic_load_n(&waiters->count, __ATOMIC_RELAXED))
+        return;
+    spin_lock(&waiters->lock);
+    for (struct thread *thread = waiters->first; thread; thread = thread->wait_next)
+        thread_wake(thread);
+    spin_unlock(&waiters->lock);
+}
+
+void port_receiver_add(struct port *port, struct thread *thread)
+{
+    waiters_add(&port->receivers, thread);
+}
+
+void port_receiver_remove(struct port *port, struct thread *thread)
+{
+    waiters_remove(&port->receivers, thread);
+}
+
+void port_sender_add(struct port *port, struct thread *thread)
+{
+    waiters_add(&port->senders, thread);
+}
+
+void port_sender_remove(struct port *port, struct thread *thread)
+{
+    waiters_remove(&port->senders, thread);
+}
+
+/* ---- Sending and taking ---- */
+
+static void port_drain(struct port *port)
+{
+    struct message *messages[16];
+    unsigned count;
+
+    while ((count = port_take(port, messages, 16)))
+        for (unsigned i = 0; i < count; i++)
+            message_drop(messages[i]);
+}
+
+/* Reserves up to `count` places; returns how many, the first of them in *first. */
+static unsigned places_reserve(struct port *port, unsigned count, uint32_t *first)
+{
+    uint32_t tail = __atomic_load_n(&port->tail, __ATOMIC_RELAXED);
+    uint32_t room;
+
+    do {
+        /* acquire: the receiver's NULLs in the places that it gave back come before our pointers */
+        room = port->capacity - (tail - __atomic_load_n(&port->head, __ATOMIC_ACQUIRE));
+        if (room > port->capacity) /* head went past the tail that we read: read again */
+            room = 0;
+        if (count > room)
+            count = room;
+        if (!count)
+            return 0;
+    } while (!__atomic_compare_exchange_n(&port->tail, &tail, tail + count, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    *first = tail;
+    return count;
+}
+
+int port_send(struct port *port, struct message *const *messages, unsigned count)
+{
+    uint32_t first, mask = port->capacity - 1;
+
+    if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+        return BATON_EDEAD;
+    unsigned sent = places_reserve(port, count, &first);
+    if (!sent)
+        return BATON_EFULL;
+    arch_dmb_ishst(); /* else the receiver may see a pointer before what it points to */
+    for (unsigned i = 0; i < sent; i++)
+        __atomic_store_n(&port->ring[(first + i) & mask], messages[i], __ATOMIC_RELAXED);
+    arch_dmb_ish(); /* else we may look for waiting receivers before they can see the messages (port 3, 4) */
+    waiters_wake(&port->receivers);
+    if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+        port_drain(port);
+    return (int)sent;
+}
+
+unsigned port_take(struct port *port, struct message **messages, unsigned count)
+{
+    uint32_t mask = port->capacity - 1, taken = 0;
+
+    if (__atomic_load_n(&port->head, __ATOMIC_RELAXED) == __atomic_load_n(&port->tail, __ATOMIC_RELAXED))
+        return 0;
+    spin_lock(&port->take_lock);
+    uint32_t head = port->head;
+    for (; taken < count; taken++) {
+        struct message **place = &port->ring[(head + taken) & mask];
+        messages[taken] = __atomic_load_n(place, __ATOMIC_RELAXED);
+        if (!messages[taken])
+            break;
+        __atomic_store_n(place, NULL, __ATOMIC_RELAXED);
+    }
+    /* release: the places are NULL before anyone can reserve them again */
+    __atomic_store_n(&port->head, head + taken, __ATOMIC_RELEASE);
+    spin_unlock(&port->take_lock);
+    if (!taken)
+        return 0;
+    /* Else what the messages hold may be read before the pointers were; and we may look for waiting senders before
+       they can see the room (port 3) */
+    arch_dmb_ish();
+    waiters_wake(&port->senders);
+    return taken;
+}
+
+unsigned port_depth(const struct port *port)
+{
+    uint32_t head = __atomic_load_n(&port->head, __ATOMIC_RELAXED);
+    uint32_t depth = __atomic_load_n(&port->tail, __ATOMIC_RELAXED) - head;
+
+    return depth <= port->capacity ? depth : 0;
+}
+
+void port_close(struct port *port)
+{
+    __atomic_store_n(&port->closed, true, __ATOMIC_RELAXED);
+    arch_dmb_ish(); /* else a sender may neither see that we close nor have its message seen by our draining */
+    port_drain(port);
+    waiters_wake(&port->receivers);
+    waiters_wake(&port->senders);
+}
+
+void port_open(struct port *port)
+{
+    __atomic_store_n(&port->closed, false, __ATOMIC_RELEASE);
+}

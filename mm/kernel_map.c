@@ -1,0 +1,105 @@
+/* The kernel's own addresses: see kernel_map.h. */
+#include "mm/kernel_map.h"
+#include "core/arch.h"
+#include "core/cpu.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "mm/frame.h"
+#include "mm/pagetable.h"
+
+static struct pagetable kernel;
+static uint64_t image_phys;
+static unsigned zero_block; /* bytes of one DC ZVA; 0: plain stores */
+
+void kernel_map_init(const struct image_layout *image)
+{
+    uint64_t offset = image->phys - IMAGE_BASE;
+
+    image_phys = image->phys;
+    zero_block = arch_zero_block();
+    pagetable_create(&kernel, 0);
+    pagetable_map(&kernel, image->text_start, image->text_start + offset, image->text_end - image->text_start,
+                  MAP_EXEC_KERNEL);
+    pagetable_map(&kernel, image->rodata_start, image->rodata_start + offset, image->rodata_end - image->rodata_start,
+                  0);
+    pagetable_map(&kernel, image->data_start, image->data_start + offset, image->data_end - image->data_start,
+                  MAP_WRITE);
+    /* The windows' tables are made now: an entry of them changes in contexts that must not allocate. */
+    for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
+        pagetable_window(&kernel, WINDOW_BASE + cpu * 2 * PAGE_SIZE, image->phys);
+        pagetable_window(&kernel, WINDOW_BASE + cpu * 2 * PAGE_SIZE, 0);
+    }
+}
+
+void kernel_map_ram(uint64_t phys, uint64_t size)
+{
+    invariant(phys + size <= LINEAR_SIZE, "layout: RAM below 256 GiB");
+    pagetable_map(&kernel, LINEAR_BASE + phys, phys, size, MAP_WRITE);
+}
+
+volatile void *kernel_map_device(uint64_t phys, uint64_t size)
+{
+    static uint64_t mapped[64]; /* pages mapped so far: device registers share pages */
+    static unsigned mapped_count;
+    uint64_t page = phys & ~PAGE_MASK, end = (phys + size + PAGE_MASK) & ~PAGE_MASK;
+
+    invariant(end <= LINEAR_SIZE, "layout: devices below 256 GiB");
+    for (; page < end; page += PAGE_SIZE) {
+        unsigned i = 0;
+        while (i < mapped_count && mapped[i] != page)
+            i++;
+        if (i < mapped_count)
+            continue;
+        pagetable_map(&kernel, LINEAR_BASE + page, page, PAGE_SIZE, MAP_WRITE | MAP_DEVICE);
+        if (mapped_count < sizeof(mapped) / sizeof(mapped[0]))
+            mapped[mapped_count++] = page;
+    }
+    return (volatile void *)(LINEAR_BASE + phys);
+}
+
+uint64_t kernel_map_stack(unsigned number)
+{
+    uint64_t top = STACK_BASE + (number + 1) * 2 * KERNEL_STACK_SIZE;
+    uint64_t frames = frame_alloc(KERNEL_STACK_SIZE / PAGE_SIZE, "a kernel stack");
+
+    pagetable_map(&kernel, top - KERNEL_STACK_SIZE, frames, KERNEL_STACK_SIZE, MAP_WRITE);
+    return top;
+}
+
+uint64_t kernel_image_phys(const void *in_image)
+{
+    return (uint64_t)in_image - IMAGE_BASE + image_phys;
+}
+
+uint64_t kernel_map_root(void)
+{
+    return kernel.root;
+}
+
+/* Zeroes [start, end), whole cache blocks at a time where it can. */
+static void zero_range(char *start, char *end)
+{
+    if (zero_block) {
+        while (start < end && (uint64_t)start % zero_block)
+            *start++ = 0;
+        for (; start + zero_block <= end; start += zero_block)
+            arch_zero_line(start);
+    }
+    memset(start, 0, (uint64_t)(end - start));
+}
+
+void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
+{
+    uint64_t window = WINDOW_BASE + cpu_number() * 2 * PAGE_SIZE;
+    char *bytes = (char *)window;
+
+    pagetable_window(&kernel, window, frame);
+    arch_isb(); /* else the zeroing may run ahead under the invalid entry */
+    zero_range(bytes, bytes + start);
+    zero_range(bytes + end, bytes + PAGE_SIZE);
+    pagetable_window(&kernel, window, 0);
+    arch_tlbi_page_local(window, 0); /* else the next scrub on this CPU would still write to this frame */
+    arch_dsb_nsh();                  /* else the TLBI may not be complete when the window is used again */
+    arch_isb();
+    cpu_self()->counters[COUNT_TLB_BARRIERS] += 1;
+}
