@@ -8,13 +8,27 @@
 
 struct trapframe {
     uint64_t x[31];
-    uint64_t sp;   /* SP_EL0 of a service; of kernel code, its own stack pointer at the exception */
-    uint64_t elr;  /* where it goes on */
+    uint64_t sp;  /* SP_EL0 of a service; of kernel code, its own stack pointer at the exception */
+    uint64_t elr; /* where it goes on */
     uint64_t spsr;
-    uint64_t esr;  /* why it stopped: exceptions only, 0 for interrupts */
-    uint64_t far;  /* which address, for aborts */
+    uint64_t esr; /* why it stopped: exceptions only, 0 for interrupts */
+    uint64_t far; /* which address, for aborts */
 };
 _Static_assert(sizeof(struct trapframe) == 288, "vectors.S saves 36 words");
+
+/*
+ * Where boot/vectors.S goes with a frame, interrupts masked. Each may change the frame; a return goes back to
+ * what was interrupted. Implemented by ipc/fault.c, the last one by core/panic.c.
+ */
+void trap_service_sync(
+    struct trapframe *frame); /* system call or fault of a service, at EL0 or on SP_EL0 at EL1 */
+void trap_kernel_sync(struct trapframe *frame); /* fault in the kernel itself */
+void trap_irq(struct trapframe *frame);
+void trap_unexpected(struct trapframe *frame, unsigned vector); /* FIQ, SError, AArch32: panics */
+
+/* Goes on as the frame at the stack pointer says: where a new service thread's context begins
+ * (boot/vectors.S). */
+void trap_return(void);
 
 #define ESR_CLASS(esr) ((esr) >> 26 & 0x3f)
 #define ESR_FP         0x07 /* floating point or SIMD while CPACR_EL1 traps it */

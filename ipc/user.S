@@ -1,0 +1,51 @@
+/*
+ * Copies between the kernel and a service's memory: see user.h. x0: to, x1: from, x2: words.
+ *
+ * Leaf functions that change x0 to x6 and keep the return address in x30, so that user_copy_fault can return for any
+ * of them. Four words in a round: messages are 4 to 36 words.
+ */
+        .text
+
+        /* `load` and `store` are the instructions for one word each, at a fixed offset. */
+        .macro  copy_words name, load, store
+        .global \name
+        .type   \name, %function
+\name:
+        subs    x2, x2, #4
+        b.lo    2f
+1:      \load   x3, [x1]
+        \load   x4, [x1, #8]
+        \load   x5, [x1, #16]
+        \load   x6, [x1, #24]
+        \store  x3, [x0]
+        \store  x4, [x0, #8]
+        \store  x5, [x0, #16]
+        \store  x6, [x0, #24]
+        add     x1, x1, #32
+        add     x0, x0, #32
+        subs    x2, x2, #4
+        b.hs    1b
+2:      adds    x2, x2, #4
+        b.eq    4f
+3:      \load   x3, [x1]
+        \store  x3, [x0]
+        add     x1, x1, #8
+        add     x0, x0, #8
+        subs    x2, x2, #1
+        b.ne    3b
+4:      mov     w0, #0
+        ret
+        .size   \name, . - \name
+        .endm
+
+        .global user_copy_start, user_copy_end, user_copy_fault
+user_copy_start:
+        copy_words user_read, ldtr, str
+        copy_words user_write, ldr, sttr
+        copy_words user_read_trusted, ldr, str
+        copy_words user_write_trusted, ldr, str
+user_copy_end:
+
+user_copy_fault:
+        mov     w0, #-1
+        ret
