@@ -1,0 +1,111 @@
+/*
+ * The simulated machine behind test/host/include/core/arch.h: four CPUs in one host thread, physical memory, and an
+ * adversarial TLB.
+ *
+ * Owns: the memory, and for every CPU and ASID the set of translations that it MAY hold. The adversary is not played
+ * with dice: the machine keeps every translation that some machine allowed by the architecture could hold at this
+ * moment, so a stale one is found whenever it is possible, not only when a walker was lucky.
+ *
+ * The rules (Arm ARM D8.13, D8.14, K14)
+ *   1. A valid entry of a table that is live on a CPU may be fetched there at any moment, and stays until invalidated.
+ *   2. A stored entry may be seen by walkers at once; the old one may be fetched until a DSB ISHST or ISH of the CPU
+ *      that stored.
+ *   3. A TLBI may take effect when it is issued, so what is fetched afterwards (rule 2 included) survives it; it is
+ *      certain only at the DSB of the CPU that issued it: NSH or ISH for a local one, ISH for a broadcast.
+ *   4. A live table stops being walked when another one is set; what was fetched stays under its ASID.
+ *
+ * What breaks the architecture's rules by itself (break-before-make, two frames under one address, a global entry in
+ * a user table, one ASID live for two tables, IPC memory reached through the linear map) is reported at once by
+ * machine_fail().
+ */
+#ifndef TEST_HOST_MACHINE_H
+#define TEST_HOST_MACHINE_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MACHINE_CPUS   4
+#define MACHINE_PHYS   UINT64_C(0x40000000)
+#define MACHINE_MEMORY (UINT64_C(16) << 20)
+
+/* A new machine: memory filled with a pattern, no table live, the random numbers of accesses from `seed`. */
+void machine_reset(uint64_t seed);
+
+/* Gives all memory to mm/frame.h as RAM. */
+void machine_add_ram(void);
+
+/* From now on kernel code runs on this CPU. */
+void machine_run_on(unsigned cpu);
+
+/* These frames are in no linear map: reaching them by arch_phys_to_virt() is a failure. */
+void machine_hide(uint64_t phys, uint64_t size);
+
+/* Memory as a device or the tests see it. */
+uint8_t *machine_memory(uint64_t phys);
+
+/* ---- What a CPU could reach ---- */
+
+#define MACHINE_VALUES 8
+struct machine_reach {
+    unsigned count;
+    uint64_t entry[MACHINE_VALUES]; /* as in the table */
+};
+/* Every translation of `va` that the CPU may use now, with the table that is live there: cached or to be fetched. */
+void machine_reachable(unsigned cpu, uint64_t va, struct machine_reach *reach);
+/* The same for entries of `asid`, live or not. */
+void machine_cached(unsigned cpu, uint16_t asid, uint64_t va, struct machine_reach *reach);
+/* True when any CPU may use a translation to this frame now. */
+bool machine_frame_reachable(uint64_t frame);
+uint16_t machine_live_asid(unsigned cpu);
+
+/* One access of service code on `cpu`, by any translation that it may use: where it lands, or the fault. */
+enum machine_result {
+    MACHINE_DONE,
+    MACHINE_TRANSLATION_FAULT,
+    MACHINE_PERMISSION_FAULT,
+};
+enum machine_result machine_access(unsigned cpu, uint64_t va, bool write, bool el0, uint64_t *phys);
+
+/* Fails when an entry is not yet published or an invalidation not yet waited for: at the end of kernel operations. */
+void machine_check_quiet(void);
+
+#define ENTRY_FRAME(entry)    ((entry) & UINT64_C(0x0000fffffffff000))
+#define ENTRY_WRITABLE(entry) (((entry) & (UINT64_C(1) << 7)) == 0)
+#define ENTRY_USER(entry)     (((entry) & (UINT64_C(1) << 6)) != 0)
+#define ENTRY_PRIVATE(entry)  (((entry) & (UINT64_C(1) << 11)) != 0)
+
+/* ---- Failing ---- */
+
+/* Prints "oracle: " and the reason, and ends the program with status 3; or jumps, when a test expects it. */
+__attribute__((noreturn, format(printf, 1, 2))) void machine_fail(const char *format, ...);
+/* What the tests print about where they are (seed, operation), before the program ends. */
+extern void (*machine_where)(void);
+
+/* True when `statement` ends in machine_fail() or in panic(); the message lies in machine_message. */
+extern jmp_buf *machine_expected;
+extern char machine_message[512];
+#define machine_fails(statement)                                                                             \
+    ({                                                                                                       \
+        jmp_buf here_;                                                                                       \
+        volatile bool failed_ = true;                                                                        \
+        machine_expected = &here_;                                                                           \
+        if (setjmp(here_) == 0) {                                                                            \
+            statement;                                                                                       \
+            failed_ = false;                                                                                 \
+        }                                                                                                    \
+        machine_expected = NULL;                                                                             \
+        failed_;                                                                                             \
+    })
+
+/* Counts of what kernel code asked of the machine, since machine_reset. */
+struct machine_counts {
+    uint64_t barriers, tlbi_local, tlbi_broadcast, switches, stores, scrubs;
+};
+extern struct machine_counts machine_counts;
+
+/* A random number below `limit`. */
+uint64_t machine_random(uint64_t limit);
+
+#endif

@@ -1,0 +1,82 @@
+"""
+Static analysis of the kernel and the services; and that each analyser still sees a planted mistake.
+
+Suppressed: comparePointers, because sizes of sections are differences of symbols that the linker script defines.
+"""
+import json
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from building import ROOT
+from naming import named
+from test_style import tracked
+
+FOLDERS = ("core/", "mm/", "ipc/", "drivers/", "board/", "boot/", "apps/")
+KEPT = re.compile(r"-(I|D|U|std=|isystem|include|ffreestanding|nostdinc)")
+MISTAKE = "int f(int n)\n{\n    int a[4] = {0};\n    int *p = 0;\n    if (n > 9)\n        return *p;\n    return a[5];\n}\n"
+
+
+def sources():
+    return sorted(path for path in tracked() if path.endswith(".c") and path.startswith(FOLDERS))
+
+
+def flags_of(entry):
+    """The part of a compiler's command line that an analyser needs."""
+    words, flags = entry.get("arguments") or shlex.split(entry["command"]), []
+    for index, word in enumerate(words):
+        if KEPT.match(word):
+            flags.append(word)
+            if word in ("-I", "-D", "-isystem", "-include"):
+                flags.append(words[index + 1])
+    return flags
+
+
+@pytest.fixture(scope="module")
+def commands(build):
+    """How the build compiles each file: {path from the root: flags}."""
+    tree = build.target("switch", "virt")
+    found = {}
+    for entry in json.loads((tree / "compile_commands.json").read_text()):
+        found.setdefault(str((tree / entry["file"]).resolve().relative_to(ROOT.resolve())), flags_of(entry))
+    return found
+
+
+def clang_tidy(path, flags):
+    done = subprocess.run(["clang-tidy", "--quiet", f"--config-file={ROOT / '.clang-tidy'}", str(path), "--",
+                           "--target=aarch64-linux-gnu", "-mgeneral-regs-only", "-Wno-everything", *flags],
+                          cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return done.stdout.strip()
+
+
+def cppcheck(*paths):
+    done = subprocess.run(["cppcheck", "-q", "--enable=warning,performance,portability", "--std=c11", "--language=c",
+                           "--platform=unix64", "--inline-suppr", f"-I{ROOT}", "-D__aarch64__", "-j2",
+                           "--suppress=comparePointers", "--template={file}:{line}: {id}: {message}",
+                           *map(str, paths)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout.strip()
+
+
+@named("style-clang-tidy")
+@pytest.mark.timeout(600)
+def test_tidy(commands):
+    complaints = [clang_tidy(path, commands[path]) for path in sources() if path in commands]
+    assert len(complaints) > 10, "the build's compile_commands.json lists nearly nothing"
+    complaints = "\n".join(filter(None, complaints))
+    assert not complaints, "\n" + complaints
+
+
+@named("style-cppcheck")
+@pytest.mark.timeout(600)
+def test_cppcheck():
+    complaints = cppcheck(*sources())
+    assert not complaints, "\n" + complaints
+
+
+@named("style-analysers-see-a-mistake")
+def test_mistake(tmp_path):
+    (tmp_path / "mistake.c").write_text(MISTAKE)
+    assert "mistake.c:6" in clang_tidy(tmp_path / "mistake.c", []), "clang-tidy missed a null pointer"
+    assert "arrayIndexOutOfBounds" in cppcheck(tmp_path / "mistake.c"), "cppcheck missed an index"
