@@ -18,16 +18,20 @@ _Static_assert(sizeof(struct trapframe) == 288, "vectors.S saves 36 words");
 
 /*
  * Where boot/vectors.S goes with a frame, interrupts masked. Each may change the frame; a return goes back to
- * what was interrupted. Implemented by ipc/fault.c, the last one by core/panic.c.
+ * what was interrupted. The first three are implemented by ipc/fault.c, the others by core/panic.c.
  */
-void trap_service_sync(
-    struct trapframe *frame); /* system call or fault of a service, at EL0 or on SP_EL0 at EL1 */
-void trap_kernel_sync(struct trapframe *frame); /* fault in the kernel itself */
-void trap_irq(struct trapframe *frame);
-void trap_unexpected(struct trapframe *frame, unsigned vector); /* FIQ, SError, AArch32: panics */
 
-/* Goes on as the frame at the stack pointer says: where a new service thread's context begins
- * (boot/vectors.S). */
+/* System call or fault of a service, at EL0 or on SP_EL0 at EL1. */
+void trap_service_sync(struct trapframe *frame);
+/* Fault in the kernel itself. */
+void trap_kernel_sync(struct trapframe *frame);
+void trap_irq(struct trapframe *frame);
+/* FIQ, SError, AArch32: panics. */
+__attribute__((noreturn)) void trap_unexpected(struct trapframe *frame, unsigned vector);
+/* No room left on the kernel stack: panics, on another one. */
+__attribute__((noreturn)) void trap_overflow(struct trapframe *frame);
+
+/* Goes on as the frame at the stack pointer says: where a new service thread's context begins. */
 void trap_return(void);
 
 #define ESR_CLASS(esr) ((esr) >> 26 & 0x3f)
