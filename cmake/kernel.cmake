@@ -1,0 +1,54 @@
+# The kernel's objects: compiled once, linked into every image.
+#
+# The floors, from the ground (an include goes beside or downwards; a test of style checks it).
+set(BATON_FLOORS core mm ipc drivers boot)
+
+# The version and the id of the commit, in build_id.h. Looked up at every build, written only when they changed.
+function(baton_build_id)
+    add_custom_target(build_id
+        COMMAND ${CMAKE_COMMAND} -DROOT=${CMAKE_SOURCE_DIR} -DVERSION=${BATON_VERSION}
+                -DHEADER=${CMAKE_BINARY_DIR}/include/build_id.h -P ${CMAKE_SOURCE_DIR}/cmake/build_id.cmake
+        BYPRODUCTS ${CMAKE_BINARY_DIR}/include/build_id.h VERBATIM)
+endfunction()
+
+function(baton_kernel_objects)
+    set(patterns board/*.c board/*.S board/${BATON_BOARD}/*.c board/${BATON_BOARD}/*.S)
+    foreach(floor IN LISTS BATON_FLOORS)
+        list(APPEND patterns ${floor}/*.c ${floor}/*.S)
+    endforeach()
+    file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+    baton_build_id()
+    add_library(baton_kernel OBJECT ${sources})
+    add_dependencies(baton_kernel build_id)
+    baton_kernel_settings(baton_kernel)
+    # The compiler would see memcpy's loop in memcpy and make it a call of memcpy.
+    set_source_files_properties(core/string.c PROPERTIES COMPILE_OPTIONS
+                                "-fno-builtin;-fno-tree-loop-distribute-patterns")
+endfunction()
+
+# Everything that ends up on the kernel's side of an image is compiled like this.
+function(baton_kernel_settings target)
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/include)
+    target_compile_definitions(${target} PRIVATE ${BATON_DEFINITIONS})
+    target_compile_options(${target} PRIVATE ${BATON_KERNEL_FLAGS} "$<$<COMPILE_LANGUAGE:C>:${BATON_WARNINGS}>")
+    target_link_libraries(${target} PRIVATE baton_fdt)
+endfunction()
+
+# What every service is linked with, as far as it uses it: the start code, the calls of apps/baton.h, shared elements.
+function(baton_runtime)
+    file(GLOB sources CONFIGURE_DEPENDS apps/*.c apps/*.S)
+    file(GLOB folders CONFIGURE_DEPENDS apps/*)
+    foreach(folder IN LISTS folders)
+        if(IS_DIRECTORY ${folder} AND NOT EXISTS ${folder}/CMakeLists.txt)
+            file(GLOB elements CONFIGURE_DEPENDS ${folder}/*.c ${folder}/*.S)
+            list(APPEND sources ${elements})
+        endif()
+    endforeach()
+    add_library(baton_runtime STATIC ${sources})
+    baton_service_settings(baton_runtime)
+endfunction()
+
+function(baton_service_settings target)
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+    target_compile_options(${target} PRIVATE ${BATON_SERVICE_FLAGS} "$<$<COMPILE_LANGUAGE:C>:${BATON_WARNINGS}>")
+endfunction()
