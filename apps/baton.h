@@ -1,0 +1,340 @@
+/*
+ * The whole service API: what a service of an appliance may ask for, and all that it sees of the kernel.
+ *
+ * Model (DASH 3.1 to 3.3). A service has memory of its own: data, heap, stacks; nobody else can reach it.
+ * What is meant for others lies in messages: a header, up to 128 inline bytes, and pieces of IPC pages. A
+ * page has one address, the same in every service; it belongs to whoever owns it, and sending a message hands
+ * its pages over. They are not copied.
+ *
+ * Error rule, once for every call: a result >= 0 is success (a count, a handle, or 0); a result < 0 is one of
+ * enum baton_error (core/abi.h) and the call has changed nothing. A call that works on several things and
+ * stops half way reports the count that was done; the thing that stopped it is met again, with its error, by
+ * the next call.
+ *
+ * Who owns a message
+ *   1. A struct baton_message lies in the service's own memory. What it owns is the pages that its pieces
+ * name.
+ *   2. A service owns a message that it made (init, alloc, duplicate) or received, until it sends or frees
+ * it.
+ *   3. After a successful send the message belongs to the port; the struct is scrap, ready for init, alloc or
+ * receive. After a failed send it still belongs to the sender, unchanged.
+ *   4. With BATON_DUPLICATE a duplicate goes, and the sender keeps its own: its pages are read-only to all
+ * from then on.
+ *   5. A message is used by one thread at a time. Everything else here may be called by all threads at once.
+ *
+ * Pages are read-only to everybody as long as they have more than one owner; the kernel stops a service that
+ * touches a page that it does not own, or writes a read-only one. baton_message_write and _append know that,
+ * and copy first.
+ *
+ * A page is mapped at the first access to it (a fault of some 300 instructions, which the service does not
+ * notice), or in receive when BATON_IMMEDIATE_ACCESS asks for it. Who never touches a page pays nothing for
+ * it.
+ *
+ * Costs are given as traps (one svc each) and bytes copied. The same source runs isolated (EL0) and trusted
+ * (EL1).
+ */
+#ifndef APPS_BATON_H
+#define APPS_BATON_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "core/abi.h"
+
+/* ---- Ports: bounded queues of messages, each with one receiving service ---- */
+
+/*
+ * The handle of a port by its name. A service finds its own ports (with the right to receive), those that a
+ * wire of the appliance leads to (with the right to send), and no others: BATON_ENOENT. Handles stay good for
+ * the service's life. Does not wait. One trap: look ports up at the start, not per message.
+ */
+int baton_port_find(const char *name);
+
+/*
+ * Sends messages in their order; returns how many the port took, from the front of the array.
+ *
+ * Ownership: those are the port's now, the others are still the caller's. With BATON_DUPLICATE all stay the
+ * caller's, and the pieces of those that went are marked read-only. Waits: while not even the first one fits,
+ * at most `timeout` ns (BATON_NO_WAIT: BATON_EFULL at once; BATON_FOREVER); then BATON_ETIMEOUT. A batch that
+ * fits in part does not wait for the rest: send the rest again. Ordering: messages of one thread arrive in
+ * the order in which they were sent. What was written to the pages before the send is seen by the receiver.
+ * Flags: BATON_TRUSTED, if the caller believes that the receiver trusts it (it then need not be cut off at
+ * once, DASH 3.4); BATON_DUPLICATE. Errors: BATON_EINVAL count not 1..64, or a message that contradicts
+ * itself; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_EOWNER a piece of a page that the caller does not
+ * own; BATON_EOWNERS and BATON_ELIMIT too many owners of a page; BATON_ENOMEM no message object; BATON_EDEAD
+ * the receiver has stopped. Cost: one trap; header, inline bytes and pieces are copied once. A page that
+ * nobody mapped costs nothing to hand over; one that the caller has mapped is unmapped. DASH 3.2 send().
+ */
+static inline int baton_send_batch(int port, struct baton_message *const *messages, unsigned count,
+                                   uint64_t flags, uint64_t timeout);
+
+/* One message; returns 1. Otherwise as baton_send_batch. */
+static inline int baton_send(int port, struct baton_message *message, uint64_t flags, uint64_t timeout);
+
+/*
+ * Receives up to `count` messages into the structs that `messages` points to, in the order of their arrival;
+ * returns how many, at least 1.
+ *
+ * Ownership: they are the caller's: each must be sent on or freed. The structs need no preparation, and must
+ * not own anything (what they named would be forgotten). Waits: while the port is empty, at most `timeout` ns
+ * (BATON_NO_WAIT: BATON_EEMPTY at once), then BATON_ETIMEOUT. Never waits for more messages once there is
+ * one. Ordering: messages of one sender arrive in its order; several threads may receive from one port, each
+ * gets others. Flags: BATON_IMMEDIATE_ACCESS if the pages will be touched (maps them now, saves the faults);
+ * BATON_TRUST_SENDER if the caller trusts all who may send here not to write any more (saves the wait for
+ * their unmap, DASH 3.4). Without it, what is read does not change any more. Errors: BATON_EINVAL count
+ * not 1..64; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_ELIMIT when the service would own more pages
+ * than its row in the appliance's table allows (the message stays queued). Cost: one trap; header, inline
+ * bytes and pieces are copied once. DASH 3.2 receive().
+ */
+int baton_receive_batch(int port, struct baton_message *const *messages, unsigned count, uint64_t flags,
+                        uint64_t timeout);
+
+/* One message; returns 1. Otherwise as baton_receive_batch. */
+static inline int baton_receive(int port, struct baton_message *message, uint64_t flags, uint64_t timeout);
+
+/*
+ * Sends `request` and waits for the reply to it; returns 0. `reply` may be the same struct as `request`.
+ *
+ * Ownership: after success the request is the receiver's and the reply the caller's. After BATON_ETIMEOUT (no
+ * reply in time) and BATON_EDEAD (the receiver stopped, or freed the request's token with its last thread)
+ * the request is gone as well: it was handed over. After every other error it is still the caller's;
+ * BATON_EFULL says that the port had no place for it in time. Waits: at most `timeout` ns in all. Flags:
+ * those of send without BATON_DUPLICATE, and of receive, for the reply. Cost: one trap; when the receiver
+ * waits on the same CPU the core goes straight to it and back. DASH 3.2.
+ */
+int baton_rpc(int port, struct baton_message *request, struct baton_message *reply, uint64_t flags,
+              uint64_t timeout);
+
+/*
+ * Answers the request that came with `token` (message.reply of what was received); returns 0.
+ *
+ * Ownership: after success the message is the caller's of rpc; after a failure still the replier's. A token
+ * is good once, in the service that received it, while the caller waits: else BATON_EOWNER, or BATON_EDEAD.
+ * Does not wait. Flags: BATON_TRUSTED. Cost: one trap.
+ */
+int baton_reply(uint64_t token, struct baton_message *message, uint64_t flags);
+
+/* ---- Messages. Nothing here traps unless it says so. ---- */
+
+/* Bytes in the message. */
+static inline uint32_t baton_message_length(const struct baton_message *message)
+{
+    return message->length;
+}
+
+/*
+ * Makes an empty message that owns nothing. `headroom` (at most 128) inline bytes are kept free in front, for
+ * headers to be prepended; appended data goes behind them. type and tag are 0.
+ */
+static inline void baton_message_init(struct baton_message *message, unsigned headroom)
+{
+    message->length = 0;
+    message->inline_offset = headroom <= BATON_INLINE_BYTES ? headroom : BATON_INLINE_BYTES;
+    message->inline_length = 0;
+    message->pieces = 0;
+    message->flags = 0;
+    message->type = 0;
+    message->source = 0;
+    message->reply = 0;
+    message->tag = 0;
+}
+
+/*
+ * Makes a message of `length` zero bytes (at most 64 KiB) behind `headroom` free ones; returns 0. The bytes
+ * are inline if headroom and they fit in 128, else all in fresh pages. Errors: BATON_EINVAL, BATON_ENOMEM,
+ * BATON_ELIMIT. Cost: one trap when pages are needed. DASH 3.2 allocation.
+ */
+int baton_message_alloc(struct baton_message *message, unsigned headroom, uint32_t length);
+
+/*
+ * Gives up what the message owns; it is empty afterwards, and freeing it again does nothing. Returns 0;
+ * BATON_EOWNER if it named a page that the service did not own: that one was skipped. Cost: one trap when it
+ * has pieces. DASH 3.2.
+ */
+int baton_message_free(struct baton_message *message);
+
+/* The same for many: one trap for every 64 pages of theirs together. */
+int baton_message_free_batch(struct baton_message *const *messages, unsigned count);
+
+/*
+ * Adds a copy of `length` bytes at the end; returns 0. Inline while there are no pieces and it fits, else
+ * into the room that the last page has (when it may be written), then into fresh pages. Errors, the message
+ * being as before: BATON_EINVAL more than 64 KiB, BATON_ENOMEM, BATON_ELIMIT more than 16 pieces. Cost: the
+ * bytes, copied once; a trap when it needs pages.
+ */
+int baton_message_append(struct baton_message *message, const void *data, uint32_t length);
+
+/*
+ * Adds `length` bytes of a page, from `offset`, at the end without copying; returns 0. One ownership of the
+ * page, which the caller must have, goes into the message. BATON_EINVAL: not within the page; BATON_ELIMIT:
+ * 16 pieces already.
+ */
+int baton_message_append_page(struct baton_message *message, uint32_t page, unsigned offset, unsigned length);
+
+/*
+ * Puts a copy of `length` bytes (at most 128) in front; returns 0. Into the headroom when it suffices; else
+ * the inline data moves up; and if the inline data would be more than 128 bytes, what it held spills into a
+ * fresh page first. Errors as baton_message_append. Cost: the bytes; the inline data copied once more when it
+ * must move; one trap when it spills.
+ */
+int baton_message_prepend(struct baton_message *message, const void *data, uint32_t length);
+
+/*
+ * Takes `length` bytes away at the front or the end; returns 0. Pages that are left out of the message are
+ * released (one trap for all). The bytes become headroom, or room to append. BATON_EINVAL: it has not so
+ * many.
+ */
+int baton_message_trim_front(struct baton_message *message, uint32_t length);
+int baton_message_trim_back(struct baton_message *message, uint32_t length);
+
+/*
+ * Makes `copy` a second message with the same bytes, type and tag, on the same pages, which are read-only
+ * from now on; returns 0. The token of an rpc stays with the first one. Errors: BATON_EOWNER, BATON_ELIMIT;
+ * `copy` is scrap then. Cost: the inline bytes; one trap when there are pieces. DASH 3.2, 3.3
+ * duplicate_ownership.
+ */
+int baton_message_duplicate(struct baton_message *copy, struct baton_message *message);
+
+/*
+ * Copies `length` bytes from `offset` of the message to `data`; returns 0. BATON_EINVAL: they are not all
+ * there. Cost: the bytes; a fault for each page touched the first time.
+ */
+int baton_message_read(const struct baton_message *message, uint32_t offset, void *data, uint32_t length);
+
+/*
+ * Overwrites `length` bytes from `offset`; returns 0. A message can always be written: a read-only piece is
+ * first moved to a fresh page, here in the library, without a fault (DASH 3.3, 4.1), and the old page is
+ * released. Errors, nothing being written: BATON_EINVAL, BATON_ENOMEM, BATON_ELIMIT. Cost: the bytes; for
+ * read-only pieces two traps in all and the bytes of those pieces.
+ */
+int baton_message_write(struct baton_message *message, uint32_t offset, const void *data, uint32_t length);
+
+/*
+ * Where the byte at `offset` lies, to be read in place: at the address returned, `contiguous` bytes that
+ * belong to the message (at least 1). NULL when the message is not that long. Good until the message is
+ * changed, sent or freed. Copies nothing; a page is mapped when the caller reads.
+ */
+const void *baton_message_peek(const struct baton_message *message, uint32_t offset, uint32_t *contiguous);
+
+/* ---- IPC pages by themselves (DASH 3.3). Who only uses messages needs none of these. ---- */
+
+/*
+ * get_ownership: up to `count` (at most 64) fresh pages that read as zero; returns how many. Each is owned
+ * once, for reading and writing. BATON_ENOMEM: none is free; BATON_ELIMIT: the service owns as many as it
+ * may. One trap.
+ */
+int baton_page_get(uint32_t *pages, unsigned count);
+
+/* duplicate_ownership: one more ownership of each page. Returns how many; BATON_EOWNER, BATON_ELIMIT. One
+ * trap. */
+int baton_page_duplicate(const uint32_t *pages, unsigned count);
+
+/*
+ * release_ownership: gives one up of each. Returns how many; BATON_EOWNER. With the last one the page must
+ * not be touched any more. One trap.
+ */
+int baton_page_release(const uint32_t *pages, unsigned count);
+
+#define BATON_IPC_REGION UINT64_C(0x4000000000) /* where the IPC region begins, in every space */
+
+/* Where a page is: the same address in every service. Reading a number proves nothing: see who owns it. */
+static inline void *baton_page_address(uint32_t page)
+{
+    return (void *)(uintptr_t)(BATON_IPC_REGION + (uint64_t)page * BATON_PAGE_BYTES);
+}
+
+/* Where a piece begins. */
+static inline void *baton_piece_address(const struct baton_piece *piece)
+{
+    return (char *)baton_page_address(piece->page) + (piece->offset & BATON_PIECE_OFFSET_MASK);
+}
+
+/* ---- Threads and time ---- */
+
+/*
+ * Starts a thread of this service on a CPU (modulo those there are), with stack and thread-local data of its
+ * own; it ends when `entry` returns. Returns its number. BATON_ELIMIT: the service has as many as its row
+ * allows. One trap.
+ */
+int baton_thread_start(void (*entry)(void *argument), void *argument, unsigned cpu);
+
+/* Lets other threads of this CPU run first, if any wants to. One trap. */
+int baton_yield(void);
+
+/* Waits `ns` nanoseconds at least; returns 0. One trap. */
+int baton_sleep(uint64_t ns);
+
+/* Ends the calling thread; the service ends with its last one, and gives back all it owns. exit() does the
+ * same. */
+__attribute__((noreturn)) void baton_exit(void);
+
+/* Nanoseconds since some moment before the boot; never goes back within a thread. No trap: 6 instructions. */
+uint64_t baton_time_ns(void);
+
+/* ---- What the operator gives and sees ---- */
+
+/*
+ * Prints a line on the console, "NAME: " in front, '\n' behind; returns 0. Longer than 200 bytes: cut. One
+ * trap. printf does the same with every line that is complete (each thread has a line of its own).
+ */
+__attribute__((format(printf, 1, 2))) int baton_log(const char *format, ...);
+
+/*
+ * The value of a boot setting (name=value) as a string with a 0 at the end; returns its length.
+ * BATON_ENOENT: not given; BATON_EINVAL: does not fit. One trap.
+ */
+int baton_setting(const char *name, char *value, unsigned size);
+
+/*
+ * The same as a decimal number from `least` to `most`; returns 0. *value is left as it is when the setting is
+ * not given. BATON_EINVAL: given, but no such number; the console has been told what was expected, and the
+ * caller should give up.
+ */
+int baton_setting_number(const char *name, uint64_t least, uint64_t most, uint64_t *value);
+
+/*
+ * A new counter by that name ([a-z0-9_], up to 23), published with the service's statistics; `interface` >=
+ * 0: among the drops of that NIC. Returns where to count, with plain stores by one thread at a time. Counters
+ * are made at the start and live as long as the service; NULL when there are BATON_COUNTERS already. One
+ * trap. Two are there from the start and kept by this library: payload_bytes and inline_bytes, what it copied
+ * to, from and between pages, and of inline data. Who moves such bytes by hand adds them with
+ * baton_count_copied.
+ */
+uint64_t *baton_counter(const char *name, int interface);
+void baton_count_copied(uint64_t payload_bytes, uint64_t inline_bytes);
+
+/*
+ * What assert and abort do: stops the whole service, by its policy, with a report of where. From the
+ * appliance's table: BATON_STOP, or BATON_RESTART with pristine data.
+ */
+__attribute__((noreturn)) void abort(void);
+
+/* ---- The rest is how the inline functions above are made ---- */
+
+/* The trap as it is: see baton_send_batch. */
+int baton_call_send(int port, struct baton_message *const *messages, unsigned count, uint64_t flags,
+                    uint64_t timeout);
+
+/* The pieces of messages of which duplicates went: their pages have more than one owner now. */
+void baton_message_mark_shared(struct baton_message *const *messages, unsigned count);
+
+static inline int baton_send_batch(int port, struct baton_message *const *messages, unsigned count,
+                                   uint64_t flags, uint64_t timeout)
+{
+    int sent = baton_call_send(port, messages, count, flags, timeout);
+    if ((flags & BATON_DUPLICATE) && sent > 0)
+        baton_message_mark_shared(messages, (unsigned)sent);
+    return sent;
+}
+
+static inline int baton_send(int port, struct baton_message *message, uint64_t flags, uint64_t timeout)
+{
+    return baton_send_batch(port, &message, 1, flags, timeout);
+}
+
+static inline int baton_receive(int port, struct baton_message *message, uint64_t flags, uint64_t timeout)
+{
+    return baton_receive_batch(port, &message, 1, flags, timeout);
+}
+
+#endif
