@@ -1,9 +1,10 @@
 /*
- * The only inline assembly of the kernel: system registers, barriers, TLB and cache operations, exclusive accesses.
+ * The only inline assembly of the kernel: system registers, barriers, TLB and cache operations, exclusive
+ * accesses.
  *
- * Owns: nothing. Each operation that orders or invalidates says what goes wrong without it; the caller says why it
- * stands where it stands. The host build of mm/ and ipc/ replaces this file by test/host/include/core/arch.h, where
- * the same names drive a simulated, adversarial TLB.
+ * Owns: nothing. Each operation that orders or invalidates says what goes wrong without it; the caller says
+ * why it stands where it stands. The host build of mm/ and ipc/ replaces this file by
+ * test/host/include/core/arch.h, where the same names drive a simulated, adversarial TLB.
  *
  * References: Arm ARM (DDI 0487) D8 (translation), B2.3 (ordering), K14 (barrier examples).
  */
@@ -14,13 +15,14 @@
 #include <stdint.h>
 #include "core/layout.h"
 
-#define arch_sysreg_read(name)                                                                                         \
-    ({                                                                                                                 \
-        uint64_t value_;                                                                                               \
-        __asm__ volatile("mrs %0, " #name : "=r"(value_)::"memory");                                                   \
-        value_;                                                                                                        \
+#define arch_sysreg_read(name)                                                                               \
+    ({                                                                                                       \
+        uint64_t value_;                                                                                     \
+        __asm__ volatile("mrs %0, " #name : "=r"(value_)::"memory");                                         \
+        value_;                                                                                              \
     })
-#define arch_sysreg_write(name, value) __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(value)) : "memory")
+#define arch_sysreg_write(name, value)                                                                       \
+    __asm__ volatile("msr " #name ", %0" ::"r"((uint64_t)(value)) : "memory")
 
 /* ---- Linear map ---- */
 
@@ -38,7 +40,8 @@ static inline uint64_t arch_virt_to_phys(const void *linear)
 
 struct cpu;
 
-/* The per-CPU block, kept in TPIDR_EL1. Not volatile: a thread in the kernel with interrupts masked stays put. */
+/* The per-CPU block, kept in TPIDR_EL1. Not volatile: a thread in the kernel with interrupts masked stays
+ * put. */
 static inline struct cpu *arch_cpu_get(void)
 {
     struct cpu *cpu;
@@ -73,16 +76,48 @@ static inline void arch_irq_disable(void)
     __asm__ volatile("msr daifset, #2" ::: "memory");
 }
 
+/* For a panic's report: x19 to x28 as they are (the others hold nothing of the caller's), into x[19..28]. */
+static inline void arch_registers_save(uint64_t *x)
+{
+    __asm__ volatile("stp x19, x20, [%0, #152]\n\t"
+                     "stp x21, x22, [%0, #168]\n\t"
+                     "stp x23, x24, [%0, #184]\n\t"
+                     "stp x25, x26, [%0, #200]\n\t"
+                     "stp x27, x28, [%0, #216]" ::"r"(x)
+                     : "memory");
+}
+
 /* In the single-threaded modes of QEMU a spin without it keeps the other CPUs from running at all. */
 static inline void arch_relax(void)
 {
     __asm__ volatile("yield" ::: "memory");
 }
 
-/* Waits for an interrupt, also while they are masked: the caller unmasks afterwards, so none is missed between. */
+/* Waits for an interrupt, also while they are masked: the caller unmasks afterwards, so none is missed
+ * between. */
 static inline void arch_wait_for_interrupt(void)
 {
-    __asm__ volatile("dsb sy\n\twfi" ::: "memory"); /* DSB: what was written must not wait in a buffer while we sleep */
+    __asm__ volatile("dsb sy\n\twfi" ::
+                         : "memory"); /* DSB: what was written must not wait in a buffer while we sleep */
+}
+
+/* Lets EL0 and EL1 use floating point and SIMD, or traps their use (CPACR_EL1.FPEN). */
+static inline void arch_fp_open(bool open)
+{
+    arch_sysreg_write(cpacr_el1, open ? 3ul << 20 : 0);
+}
+
+/* True when the CPU has a performance monitor, whose counter 0 the boot has set to INST_RETIRED. */
+static inline bool arch_instructions_counted(void)
+{
+    uint64_t version = arch_sysreg_read(id_aa64dfr0_el1) >> 8 & 0xf;
+    return version && version != 0xf;
+}
+
+/* Instructions retired on this CPU, 32 bits, wrapping. Exact under icount; 0 where the event is missing. */
+static inline uint32_t arch_instructions_read(void)
+{
+    return (uint32_t)arch_sysreg_read(pmevcntr0_el0);
 }
 
 /* ---- Barriers ---- */
@@ -153,7 +188,8 @@ static inline void arch_dmb_oshld(void)
 
 /* ---- Translation ---- */
 
-/* The one store that makes a table entry; 64 bits at once, so that a walker sees the old one or the new one. */
+/* The one store that makes a table entry; 64 bits at once, so that a walker sees the old one or the new one.
+ */
 static inline void arch_pte_store(uint64_t *entry, uint64_t value)
 {
     *(volatile uint64_t *)entry = value;
@@ -195,7 +231,8 @@ static inline void arch_tlbi_all_broadcast(void)
     __asm__ volatile("tlbi vmalle1is" ::: "memory");
 }
 
-/* Makes `root` with `asid` the live user table of this CPU. The ISB keeps later accesses from using the old one. */
+/* Makes `root` with `asid` the live user table of this CPU. The ISB keeps later accesses from using the old
+ * one. */
 static inline void arch_table_set(uint64_t root, uint16_t asid)
 {
     arch_sysreg_write(ttbr0_el1, (uint64_t)asid << 48 | root);
@@ -222,6 +259,13 @@ static inline void arch_zero_line(void *line)
     __asm__ volatile("dc zva, %0" ::"r"(line) : "memory");
 }
 
+/* Writes a line back to memory: who reads with its MMU off (a CPU that starts) would see what was there
+ * before. */
+static inline void arch_cache_clean(const void *line)
+{
+    __asm__ volatile("dc cvac, %0" ::"r"(line) : "memory");
+}
+
 /* ---- Time ---- */
 
 static inline uint64_t arch_counter_read(void)
@@ -241,7 +285,8 @@ static inline uint64_t arch_counter_frequency(void)
     return arch_sysreg_read(cntfrq_el0);
 }
 
-/* Fires the virtual timer's interrupt (PPI 27) when the counter reaches `deadline`; UINT64_MAX turns it off. */
+/* Fires the virtual timer's interrupt (PPI 27) when the counter reaches `deadline`; UINT64_MAX turns it off.
+ */
 static inline void arch_timer_set(uint64_t deadline)
 {
     if (deadline == UINT64_MAX) {
@@ -254,7 +299,8 @@ static inline void arch_timer_set(uint64_t deadline)
 
 /* ---- Firmware ---- */
 
-/* PSCI call (SMC calling convention): HVC under a hypervisor's EL2, SMC where EL3 or a virtual EL3 answers. */
+/* PSCI call (SMC calling convention): HVC under a hypervisor's EL2, SMC where EL3 or a virtual EL3 answers.
+ */
 static inline int64_t arch_firmware_call(bool smc, uint64_t function, uint64_t a1, uint64_t a2, uint64_t a3)
 {
     register uint64_t x0 __asm__("x0") = function;
@@ -263,11 +309,13 @@ static inline int64_t arch_firmware_call(bool smc, uint64_t function, uint64_t a
     register uint64_t x3 __asm__("x3") = a3;
 
     if (smc)
-        __asm__ volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory", "x4", "x5", "x6", "x7", "x8", "x9",
-                         "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
+        __asm__ volatile("smc #0"
+                         : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory", "x4", "x5", "x6", "x7", "x8",
+                           "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
     else
-        __asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory", "x4", "x5", "x6", "x7", "x8", "x9",
-                         "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
+        __asm__ volatile("hvc #0"
+                         : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory", "x4", "x5", "x6", "x7", "x8",
+                           "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17");
     return (int64_t)x0;
 }
 

@@ -1,8 +1,9 @@
 /*
  * CPUs: one block of data for each, found through TPIDR_EL1.
  *
- * Owns: cpus[], cpu_count. A block is written by its own CPU only, except the fields marked (a), which are atomic.
- * Locking key: (o) own CPU with interrupts masked, (a) atomic, (b) written at boot, constant afterwards.
+ * Owns: cpus[], cpu_count. A block is written by its own CPU only, except the fields marked (a), which are
+ * atomic. Locking key: (o) own CPU with interrupts masked, (a) atomic, (b) written at boot, constant
+ * afterwards.
  */
 #ifndef CORE_CPU_H
 #define CORE_CPU_H
@@ -17,30 +18,27 @@ struct thread;
 struct table;
 
 struct cpu {
-    /* entry.S and vectors.S use these by their offsets (asserted below) */
-    struct thread *current;    /* (o) the thread that runs here */
-    uint64_t overflow_stack;   /* (b) top of a small stack for reporting an overflow of the kernel stack */
-    uint64_t scratch[2];       /* (o) the vectors' own */
+    struct thread *current;  /* (o) the thread that runs here */
+    uint64_t overflow_stack; /* (b) top of a small stack for reporting an overflow; vectors.S knows where */
 
-    uint32_t number;           /* (b) 0 .. cpu_count - 1 */
-    uint64_t hardware_id;      /* (b) MPIDR affinity */
-    struct table *live;        /* (o) the user table in TTBR0 */
-    bool reschedule;           /* (o) set by an interrupt: switch threads when it is done */
-    uint32_t sleeping;         /* (a) 1 while in WFI or about to be: who leaves work here must ring */
-    struct thread *inbox;      /* (a) threads woken by other CPUs, linked by thread->inbox_next */
-    struct thread *run_first;  /* (o) the run queue */
-    struct thread *run_last;   /* (o) */
-    struct thread *timers;     /* (o) threads with a deadline, soonest first */
-    struct thread *idle;       /* (b) runs when no other can */
-    struct thread *fp_owner;   /* (o) whose floating-point registers are in the CPU */
-    uint64_t slice_end;        /* (o) counter value at which the current thread's slice ends */
-    uint64_t started;          /* (o) INST_RETIRED when the current thread was switched in */
+    uint32_t number;             /* (b) 0 .. cpu_count - 1 */
+    uint64_t hardware_id;        /* (b) MPIDR affinity */
+    struct table *live;          /* (o) the user table in TTBR0 */
+    bool reschedule;             /* (o) set by an interrupt: switch threads when it is done */
+    uint32_t sleeping;           /* (a) 1 while in WFI or about to be: who leaves work here must ring */
+    struct thread *inbox;        /* (a) threads woken by other CPUs, linked by thread->inbox_next */
+    struct thread *run_first;    /* (o) the run queue */
+    struct thread *run_last;     /* (o) */
+    struct thread *timers;       /* (o) threads with a deadline, soonest first */
+    struct thread *idle;         /* (b) runs when no other can */
+    struct thread *fp_owner;     /* (o) whose floating-point registers are in the CPU */
+    bool fp_open;                /* (o) CPACR_EL1 lets the current thread use them */
+    uint64_t slice_end;          /* (o) counter value at which the current thread's slice ends */
+    uint64_t started;            /* (o) INST_RETIRED when the current thread was switched in */
     uint64_t counters[COUNTERS]; /* (o) see core/counters.h */
 };
 
-_Static_assert(__builtin_offsetof(struct cpu, current) == 0, "vectors.S");
 _Static_assert(__builtin_offsetof(struct cpu, overflow_stack) == 8, "vectors.S");
-_Static_assert(__builtin_offsetof(struct cpu, scratch) == 16, "vectors.S");
 
 extern struct cpu cpus[CPUS_MAX];
 extern unsigned cpu_count; /* CPUs that are up; CPU numbers are 0 .. cpu_count - 1 */
