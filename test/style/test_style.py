@@ -1,5 +1,4 @@
 """Formatting, static analysis and the project's own rules, as tests; and for each rule a text that it must refuse."""
-import json
 import pathlib
 import re
 import subprocess
@@ -7,7 +6,7 @@ import subprocess
 import pytest
 
 import rules
-from building import ROOT, BUILD
+from building import ROOT
 from naming import named
 
 
