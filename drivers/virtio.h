@@ -1,16 +1,17 @@
 /*
- * virtio, the part that all devices and all transports share: features, status, and the operations by which a driver
- * reaches its device. A driver is written against struct virtio_transport only; virtio_mmio.c is one, PCI can be another.
+ * virtio, the part that all devices and all transports share: features, status, and the operations by which a
+ * driver reaches its device. A driver is written against struct virtio_transport only; virtio_mmio.c is one,
+ * PCI can be another.
  *
  * Owns: nothing; a transport belongs to the driver that was given it.
  *
  * Invariants
- *   1. Nothing of the device is touched but through the operations, and none of them is called per frame: the only one
- *      on the data path is notify, once per batch.
- *   2. The order of VIRTIO 1.2 section 3.1.1 is kept: reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK (version 1
- *      only), queues, DRIVER_OK. A driver that gives up leaves FAILED behind.
- *   3. Memory that was posted to a device is used again only after a used entry gave it back, or after virtio_reset()
- *      returned true.
+ *   1. Nothing of the device is touched but through the operations, and none of them is called per frame: the
+ * only one on the data path is notify, once per batch.
+ *   2. The order of VIRTIO 1.2 section 3.1.1 is kept: reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK
+ * (version 1 only), queues, DRIVER_OK. A driver that gives up leaves FAILED behind.
+ *   3. Memory that was posted to a device is used again only after a used entry gave it back, or after
+ * virtio_reset() returned true.
  *
  * Errors: false or 0, after one line in the log that names the device, what was found and what was expected.
  * Manual: Virtual I/O Device (VIRTIO) Version 1.2, sections 2, 3 and 4.2.
@@ -49,8 +50,10 @@ struct virtio_transport_ops {
     /* Entries that the device allows in this queue; 0 when it does not have it. */
     unsigned (*queue_limit)(const struct virtio_transport *transport, unsigned queue);
     /* Tells the device where the queue's rings lie. False: the device has the queue in use already. */
-    bool (*queue_start)(const struct virtio_transport *transport, unsigned queue, const struct virtqueue *rings);
-    /* "Look at the available ring." One device write. The rings are published before, see virtqueue_publish(). */
+    bool (*queue_start)(const struct virtio_transport *transport, unsigned queue,
+                        const struct virtqueue *rings);
+    /* "Look at the available ring." One device write. The rings are published before, see
+     * virtqueue_publish(). */
     void (*notify)(const struct virtio_transport *transport, unsigned queue);
     /* Lowers the interrupt line; true when the device had raised it. From the interrupt handler. */
     bool (*acknowledge)(const struct virtio_transport *transport);
@@ -63,24 +66,27 @@ struct virtio_transport {
 };
 
 /*
- * Gives a device that a transport found to the driver for its number: true when one took it. Numbers without a driver
- * are named in the log and left alone. Boot only, before services_create().
+ * Gives a device that a transport found to the driver for its number: true when one took it. Numbers without
+ * a driver are named in the log and left alone. Boot only, before services_create().
  */
 bool virtio_attach(const struct virtio_transport *transport, uint32_t device, unsigned irq);
 
-/* Resets and waits until the device is done with all memory; false when it does not come to an end (10 ms). */
+/* Resets and waits until the device is done with all memory; false when it does not come to an end (10 ms).
+ */
 bool virtio_reset(const struct virtio_transport *transport);
 
 /*
- * Steps 1 to 6 of invariant 2: accepts what is in `wanted` and offered, VERSION_1 (which a modern transport must offer)
- * included. `required` must be offered. Returns false, with FAILED set and a line in the log, when the device refuses.
+ * Steps 1 to 6 of invariant 2: accepts what is in `wanted` and offered, VERSION_1 (which a modern transport
+ * must offer) included. `required` must be offered. Returns false, with FAILED set and a line in the log,
+ * when the device refuses.
  */
-bool virtio_negotiate(const struct virtio_transport *transport, const char *name, uint64_t wanted, uint64_t required);
+bool virtio_negotiate(const struct virtio_transport *transport, const char *name, uint64_t wanted,
+                      uint64_t required);
 
 /*
- * Makes the rings of one queue, of as many entries as the device allows but at most `most` and at least `least`, a
- * power of two, and starts it. Memory comes from mm/frame.h (boot only). False, with a line in the log, when the queue
- * is missing or too small.
+ * Makes the rings of one queue, of as many entries as the device allows but at most `most` and at least
+ * `least`, a power of two, and starts it. Memory comes from mm/frame.h (boot only). False, with a line in the
+ * log, when the queue is missing or too small.
  */
 bool virtio_queue_create(const struct virtio_transport *transport, const char *name, unsigned number,
                          struct virtqueue *queue, unsigned least, unsigned most);

@@ -1,44 +1,45 @@
 /*
- * virtio-net: the driver of a network interface. Frames come in as messages and go out as messages; no byte of one is
- * touched by a CPU here.
+ * virtio-net: the driver of a network interface. Frames come in as messages and go out as messages; no byte
+ * of one is touched by a CPU here.
  *
- * Owns: per device, the rings, the tables of descriptors, and the message objects and IPC pages that lie in a ring.
- * The interface is a service "net<n>" with a port of its own name, to which frames to transmit are sent; frames
- * received go to the port that the wiring gives it (service_wire_out). One kernel thread does both directions.
+ * Owns: per device, the rings, the tables of descriptors, and the message objects and IPC pages that lie in a
+ * ring. The interface is a service "net<n>" with a port of its own name, to which frames to transmit are
+ * sent; frames received go to the port that the wiring gives it (service_wire_out). One kernel thread does
+ * both directions.
  *
- * The path of a frame, by its stations (the same numbers stand in the code, in docs and in the benchmark's output):
- *   1  NIC in: used ring of the receive queue                       virtio_net_receive.c
- *   2  the frame is checked and made a message                      virtio_net_receive.c
- *   3  port of the forwarder                                        virtio_net_receive.c, ipc/port.c
- *   4  the service receives      5  it decides      6  it sends     ipc/, apps/
- *   7  port of this driver                                          virtio_net_transmit.c
- *   8  descriptors made                                             virtio_net_transmit.c
- *   9  NIC out: available ring of the transmit queue, kick          virtio_net_transmit.c
- *   10 page and message back to their pools                         virtio_net_transmit.c
+ * The path of a frame, by its stations (the same numbers stand in the code, in docs and in the benchmark's
+ * output): 1  NIC in: used ring of the receive queue                       virtio_net_receive.c 2  the frame
+ * is checked and made a message                      virtio_net_receive.c 3  port of the forwarder
+ * virtio_net_receive.c, ipc/port.c 4  the service receives      5  it decides      6  it sends     ipc/,
+ * apps/ 7  port of this driver                                          virtio_net_transmit.c 8  descriptors
+ * made                                             virtio_net_transmit.c 9  NIC out: available ring of the
+ * transmit queue, kick          virtio_net_transmit.c 10 page and message back to their pools
+ * virtio_net_transmit.c
  *
- * Receive buffers: a slot of the ring is a message object and an IPC page. The device writes its own header to a place
- * that nobody reads, the first 128 bytes into the message's inline data, the rest into the page. A frame of up to 128
- * bytes leaves the page in its slot. A used slot is filled again at once; when a pool is dry it stays empty and is tried
- * again every millisecond: then the device waits, nothing is lost in here.
+ * Receive buffers: a slot of the ring is a message object and an IPC page. The device writes its own header
+ * to a place that nobody reads, the first 128 bytes into the message's inline data, the rest into the page. A
+ * frame of up to 128 bytes leaves the page in its slot. A used slot is filled again at once; when a pool is
+ * dry it stays empty and is tried again every millisecond: then the device waits, nothing is lost in here.
  *
- * Transmit: header, inline data and pieces become descriptors. A full ring leaves the messages in the port, whose
- * senders then wait or see BATON_EFULL.
+ * Transmit: header, inline data and pieces become descriptors. A full ring leaves the messages in the port,
+ * whose senders then wait or see BATON_EFULL.
  *
  * Invariants
- *   1. What lies in a ring is owned by the kernel (space 0), and no CPU touches it until the device has given it back.
- *   2. Every number that the device writes is checked before it is used (drivers/virtqueue.h). After the first wrong
- *      one the device is reset, its buffers go back to the pools, the port is closed, and a line says what was wrong;
- *      other interfaces go on. A device that does not even reset keeps its buffers.
- *   3. A slot that is not in the device's hands and not complete is in `empty`; all slots are in exactly one of: device,
- *      empty (between two passes of the thread).
+ *   1. What lies in a ring is owned by the kernel (space 0), and no CPU touches it until the device has given
+ * it back.
+ *   2. Every number that the device writes is checked before it is used (drivers/virtqueue.h). After the
+ * first wrong one the device is reset, its buffers go back to the pools, the port is closed, and a line says
+ * what was wrong; other interfaces go on. A device that does not even reset keeps its buffers.
+ *   3. A slot that is not in the device's hands and not complete is in `empty`; all slots are in exactly one
+ * of: device, empty (between two passes of the thread).
  *
- * Counters: messages_in counts frames taken from the device and messages taken from the port; messages_out counts
- * messages put into the forwarder's port and frames given to the device. Reasons of drops: runt (below 14 bytes), giant
- * (above 1522), no_receiver (no wire, or the receiver has stopped); tx_runt, tx_giant, tx_request (an rpc: a driver
- * answers none).
+ * Counters: messages_in counts frames taken from the device and messages taken from the port; messages_out
+ * counts messages put into the forwarder's port and frames given to the device. Reasons of drops: runt (below
+ * 14 bytes), giant (above 1522), no_receiver (no wire, or the receiver has stopped); tx_runt, tx_giant,
+ * tx_request (an rpc: a driver answers none).
  *
- * Limits: one queue pair; no offloads, no mergeable buffers, no control queue: without it a device receives everything
- * (promiscuous), which is what a bridge needs. The device must offer INDIRECT_DESC.
+ * Limits: one queue pair; no offloads, no mergeable buffers, no control queue: without it a device receives
+ * everything (promiscuous), which is what a bridge needs. The device must offer INDIRECT_DESC.
  */
 #ifndef DRIVERS_VIRTIO_NET_H
 #define DRIVERS_VIRTIO_NET_H
@@ -48,15 +49,15 @@
 struct virtio_transport;
 
 /*
- * Takes a device: negotiates, makes the queues, the service and the entry in the registry of interfaces. Copies
- * `transport`. False, with a line in the log, when the device cannot be used; it is left with FAILED then.
- * Boot only, before services_create(). Panics when kernel memory is short.
+ * Takes a device: negotiates, makes the queues, the service and the entry in the registry of interfaces.
+ * Copies `transport`. False, with a line in the log, when the device cannot be used; it is left with FAILED
+ * then. Boot only, before services_create(). Panics when kernel memory is short.
  */
 bool virtio_net_create(const struct virtio_transport *transport, unsigned irq);
 
 /*
- * Sets all interfaces going: wires, interrupts, threads. Boot only, after services_start(), with all CPUs up: interface
- * n is driven on CPU n modulo the CPUs there are.
+ * Sets all interfaces going: wires, interrupts, threads. Boot only, after services_start(), with all CPUs up:
+ * interface n is driven on CPU n modulo the CPUs there are.
  */
 void virtio_net_start(void);
 

@@ -1,0 +1,184 @@
+#include "drivers/virtio_net.h"
+
+#include <stddef.h>
+#include "core/arch.h"
+#include "core/irq.h"
+#include "core/log.h"
+#include "core/timer.h"
+#include "drivers/virtio_net_queues.h"
+#include "ipc/port.h"
+#include "ipc/thread.h"
+#include "mm/frame.h"
+
+#define FEATURE_MAC (UINT64_C(1) << 5)
+
+#define HEADER_BYTES_MODERN 12u
+#define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
+
+#define PORT_MESSAGES 256u              /* frames that wait to be transmitted, besides those in the ring */
+#define GRACE_NS      UINT64_C(20000)   /* how long an idle driver polls on before it sleeps */
+#define DRY_NS        UINT64_C(1000000) /* until a dry pool is tried again */
+
+static struct virtio_net nets[NICS_MAX];
+static unsigned net_count;
+
+static const char *const drop_reasons[DROPS] = {
+    [DROP_RUNT] = "runt",       [DROP_GIANT] = "giant",       [DROP_NO_RECEIVER] = "no_receiver",
+    [DROP_TX_RUNT] = "tx_runt", [DROP_TX_GIANT] = "tx_giant", [DROP_TX_REQUEST] = "tx_request",
+};
+
+/* ---- The thread ---- */
+
+/* The device wrote nonsense. It is reset and left; what it had goes back to the pools. Other interfaces go
+ * on. */
+__attribute__((noreturn)) static void net_stop(struct virtio_net *net, const char *queue,
+                                               const struct virtqueue_fault *fault)
+{
+    log_print("%s: stopped: %s queue: %s (%u, expected %s %u)\n", net->nic->name, queue, fault->what,
+              fault->value, fault->expected, fault->limit);
+    net->nic->stopped = fault->what;
+    irq_disable(net->irq);
+    port_close(net->port);
+    if (virtio_reset(&net->transport)) {
+        virtio_net_receive_drain(net);
+        virtio_net_transmit_drain(net);
+    } else {
+        log_print("%s: does not reset: its buffers stay with it\n", net->nic->name);
+    }
+    virtio_status_add(&net->transport, VIRTIO_FAILED);
+    __atomic_store_n(&net->service->state, SERVICE_STOPPED, __ATOMIC_RELEASE);
+    thread_exit();
+}
+
+static void net_check(struct virtio_net *net)
+{
+    if (net->receive.queue.fault.what)
+        net_stop(net, "receive", &net->receive.queue.fault);
+    if (net->transmit.queue.fault.what)
+        net_stop(net, "transmit", &net->transmit.queue.fault);
+}
+
+/* Sleeps until the device or a port has work. "Make known, look once more, park, forget": no wake-up is lost.
+ */
+static void net_sleep(struct virtio_net *net)
+{
+    bool work = virtio_net_receive_arm(net);
+
+    work |= virtio_net_transmit_arm(net);
+    if (!work)
+        thread_park(net->receive.empty_count > 0 ? timer_deadline(DRY_NS) : UINT64_MAX);
+    virtio_net_receive_disarm(net);
+    virtio_net_transmit_disarm(net);
+}
+
+/* A pass found nothing: first the others run; then, while nobody wants the CPU, polls for the grace; then
+ * sleeps. */
+static void net_idle(struct virtio_net *net)
+{
+    uint64_t now = timer_now();
+
+    if (net->quiet_since == 0) {
+        net->quiet_since = now;
+        thread_yield();
+    } else if (!thread_others_ready() && now - net->quiet_since < timer_ticks(GRACE_NS)) {
+        arch_relax();
+    } else {
+        net_sleep(net);
+        net->quiet_since = 0;
+    }
+}
+
+/*
+ * Both directions of one interface, in passes of at most 64 frames each way. A pass runs with interrupts
+ * masked, as ipc/ wants it; between two passes they are let in.
+ */
+static void net_run(void *argument)
+{
+    struct virtio_net *net = argument;
+
+    for (;;) {
+        uint64_t flags = arch_irq_save();
+        unsigned done = virtio_net_receive(net);
+
+        done += virtio_net_transmit(net);
+        net_check(net);
+        if (done > 0) {
+            net->quiet_since = 0;
+            thread_yield(); /* what was handed on is worked on before more is taken */
+        } else {
+            net_idle(net);
+        }
+        arch_irq_restore(flags);
+    }
+}
+
+static void net_interrupt(void *argument)
+{
+    struct virtio_net *net = argument;
+
+    if (net->transport.ops->acknowledge(&net->transport))
+        thread_wake(net->thread);
+}
+
+/* ---- Boot ---- */
+
+static void net_report(const struct virtio_net *net)
+{
+    uint8_t mac[6] = {0}; /* of those devices that have none */
+
+    for (unsigned i = 0; i < sizeof mac && net->transport.ops->features_read(&net->transport) & FEATURE_MAC;
+         i++)
+        mac[i] = net->transport.ops->config_read(&net->transport, i);
+    log_print("%s: %s, %02x:%02x:%02x:%02x:%02x:%02x, queues of %u and %u, interrupt %u\n", net->nic->name,
+              net->transport.ops->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+              net->receive.queue.size, net->transmit.queue.size, net->irq);
+}
+
+bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
+{
+    char name[48];
+
+    log_format_line(name, sizeof name, "%s network (interrupt %u)", transport->ops->name, irq);
+    if (net_count == NICS_MAX) {
+        log_print("%s: left alone: there are %u interfaces already\n", name, net_count);
+        return false;
+    }
+    struct virtio_net *net = &nets[net_count];
+    net->transport = *transport;
+    net->irq = irq;
+    net->header_bytes = transport->legacy ? HEADER_BYTES_LEGACY : HEADER_BYTES_MODERN;
+    if (!virtio_negotiate(transport, name, VIRTIO_F_INDIRECT_DESC | FEATURE_MAC, VIRTIO_F_INDIRECT_DESC))
+        return false;
+
+    /* Two lines of a cache: one that the device reads its headers from, one that it writes them to. */
+    uint64_t headers = arch_virt_to_phys(frame_alloc_bytes(128, 64, name));
+    if (!virtio_net_receive_create(net, name, headers) ||
+        !virtio_net_transmit_create(net, name, headers + 64))
+        return false;
+    net->nic = nic_create();
+    if (!net->nic)
+        return false;
+    for (unsigned i = 0; i < DROPS; i++)
+        net->nic->stats.dropped[i].reason = drop_reasons[i];
+    net->service = net->nic->service = service_create_driver(net->nic->name, PORT_MESSAGES);
+    net->port = net->service->port;
+    net_report(net);
+    net_count++;
+    return true;
+}
+
+void virtio_net_start(void)
+{
+    for (unsigned i = 0; i < net_count; i++) {
+        struct virtio_net *net = &nets[i];
+        uint64_t flags = arch_irq_save();
+
+        net->out = service_wire_out(net->service);
+        net->nic->cpu = net->nic->number % cpu_count;
+        net->thread = thread_create_kernel(net->service, net->nic->name, net->nic->cpu, net_run, net);
+        irq_register(net->irq, net_interrupt, net, net->nic->cpu);
+        virtio_status_add(&net->transport, VIRTIO_DRIVER_OK);
+        thread_wake(net->thread); /* its first pass fills the ring: every slot begins as an empty one */
+        arch_irq_restore(flags);
+    }
+}
