@@ -6,12 +6,12 @@
  * Owns: nothing; a transport belongs to the driver that was given it.
  *
  * Invariants
- *   1. Nothing of the device is touched but through the operations, and none of them is called per frame: the
- * only one on the data path is notify, once per batch.
+ *   1. Nothing of the device is touched but through the operations, and none of them is called per frame:
+ *      the only one on the data path is notify, once per batch.
  *   2. The order of VIRTIO 1.2 section 3.1.1 is kept: reset, ACKNOWLEDGE, DRIVER, features, FEATURES_OK
- * (version 1 only), queues, DRIVER_OK. A driver that gives up leaves FAILED behind.
+ *      (version 1 only), queues, DRIVER_OK. A driver that gives up leaves FAILED behind.
  *   3. Memory that was posted to a device is used again only after a used entry gave it back, or after
- * virtio_reset() returned true.
+ *      virtio_reset() returned true.
  *
  * Errors: false or 0, after one line in the log that names the device, what was found and what was expected.
  * Manual: Virtual I/O Device (VIRTIO) Version 1.2, sections 2, 3 and 4.2.

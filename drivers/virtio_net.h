@@ -25,13 +25,14 @@
  * whose senders then wait or see BATON_EFULL.
  *
  * Invariants
- *   1. What lies in a ring is owned by the kernel (space 0), and no CPU touches it until the device has given
- * it back.
+ *   1. What lies in a ring is owned by the kernel (space 0), and no CPU touches it until the device has
+ *      given it back.
  *   2. Every number that the device writes is checked before it is used (drivers/virtqueue.h). After the
- * first wrong one the device is reset, its buffers go back to the pools, the port is closed, and a line says
- * what was wrong; other interfaces go on. A device that does not even reset keeps its buffers.
- *   3. A slot that is not in the device's hands and not complete is in `empty`; all slots are in exactly one
- * of: device, empty (between two passes of the thread).
+ *      first wrong one the device is reset, its buffers go back to the pools, the port is closed, and a
+ *      line says what was wrong; other interfaces go on. A device that does not even reset keeps its
+ *      buffers.
+ *   3. A slot that is not in the device's hands and not complete is in `empty`; all slots are in exactly
+ *      one of: device, empty (between two passes of the thread).
  *
  * Counters: messages_in counts frames taken from the device and messages taken from the port; messages_out
  * counts messages put into the forwarder's port and frames given to the device. Reasons of drops: runt (below

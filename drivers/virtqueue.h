@@ -9,14 +9,16 @@
  * nothing here locks.
  *
  * Invariants
- *   1. A slot is in flight from virtqueue_post() until virtqueue_take() returns it; posted[] says which are.
- *   2. Every number read from the used ring is checked in a private copy before it is used: the index against
- * the slots in flight, the id against the size and against posted[], the length against the bytes that the
- * device may write. A second use of one slot, or of a slot that was never posted, is thereby refused.
- *   3. After a fault the queue hands out nothing more. What it had in flight stays the device's until that is
- * reset.
- *   4. Nothing of the descriptors or of the available ring is ever read back: a device that scribbles on them
- * harms itself only.
+ *   1. A slot is in flight from virtqueue_post() until virtqueue_take() returns it; posted[] says which
+ *      are.
+ *   2. Every number read from the used ring is checked in a private copy before it is used: the index
+ *      against the slots in flight, the id against the size and against posted[], the length against the
+ *      bytes that the device may write. A second use of one slot, or of a slot that was never posted, is
+ *      thereby refused.
+ *   3. After a fault the queue hands out nothing more. What it had in flight stays the device's until that
+ *      is reset.
+ *   4. Nothing of the descriptors or of the available ring is ever read back: a device that scribbles on
+ *      them harms itself only.
  *
  * Suppression is by flags (no EVENT_IDX): interrupts are off while the driver polls, and kicks are left out
  * while the device says that it looks by itself.
