@@ -1,12 +1,12 @@
 /*
- * What crosses the boundary between a service and the kernel: system call numbers, errors, flags, the layout of a
- * message, and the tables by which an appliance is described. Services see it through apps/baton.h.
+ * What crosses the boundary between a service and the kernel: system call numbers, errors, flags, the layout
+ * of a message, and the tables by which an appliance is described. Services see it through apps/baton.h.
  *
  * Owns: nothing; these are types and numbers only.
  *
  * Error rule, once for every call: a result >= 0 is success (a count, a handle or 0); a result < 0 is one of
- * enum baton_error and the call has changed nothing. A batch that stops half way reports the count that was done;
- * the item that stopped it is met again, with its error, by the next call.
+ * enum baton_error and the call has changed nothing. A batch that stops half way reports the count that was
+ * done; the item that stopped it is met again, with its error, by the next call.
  */
 #ifndef CORE_ABI_H
 #define CORE_ABI_H
@@ -14,39 +14,39 @@
 #include <stdint.h>
 
 enum baton_error {
-    BATON_EINVAL = -1,    /* an argument is out of range, misaligned, or a message contradicts itself */
-    BATON_EFAULT = -2,    /* an address does not lie in the caller's own data, heap or stack */
-    BATON_EHANDLE = -3,   /* no such port handle */
-    BATON_ERIGHT = -4,    /* the handle lacks the right (send or receive) that the call needs */
-    BATON_EOWNER = -5,    /* the caller does not own that page, or the reply token is not its to use */
-    BATON_EFULL = -6,     /* the port's queue is full and the caller would not wait */
-    BATON_EEMPTY = -7,    /* the port's queue is empty and the caller would not wait */
-    BATON_ETIMEOUT = -8,  /* the time given ran out */
-    BATON_EDEAD = -9,     /* the service at the other end has stopped */
-    BATON_ENOMEM = -10,   /* no free page or message object */
-    BATON_ELIMIT = -11,   /* the caller's own limit (pages, threads) is reached */
-    BATON_ENOENT = -12,   /* no port or setting of that name */
-    BATON_ENOSYS = -13,   /* no such system call */
-    BATON_EOWNERS = -14,  /* the page has as many owners as its table entry can hold */
+    BATON_EINVAL = -1,   /* an argument is out of range, misaligned, or a message contradicts itself */
+    BATON_EFAULT = -2,   /* an address does not lie in the caller's own data, heap or stack */
+    BATON_EHANDLE = -3,  /* no such port handle */
+    BATON_ERIGHT = -4,   /* the handle lacks the right (send or receive) that the call needs */
+    BATON_EOWNER = -5,   /* the caller does not own that page, or the reply token is not its to use */
+    BATON_EFULL = -6,    /* the port's queue is full and the caller would not wait */
+    BATON_EEMPTY = -7,   /* the port's queue is empty and the caller would not wait */
+    BATON_ETIMEOUT = -8, /* the time given ran out */
+    BATON_EDEAD = -9,    /* the service at the other end has stopped */
+    BATON_ENOMEM = -10,  /* no free page or message object */
+    BATON_ELIMIT = -11,  /* the caller's own limit (pages, threads) is reached */
+    BATON_ENOENT = -12,  /* no port or setting of that name */
+    BATON_ENOSYS = -13,  /* no such system call */
+    BATON_EOWNERS = -14, /* the page has as many owners as its table entry can hold */
 };
 
 /* System calls: number in x8, arguments in x0..x5, result in x0. apps/baton.h documents what each does. */
 enum baton_call {
-    BATON_CALL_SEND,      /* port, message pointers, count, flags, timeout */
-    BATON_CALL_RECEIVE,   /* port, message pointers, count, flags, timeout */
-    BATON_CALL_RPC,       /* port, request, reply, flags, timeout */
-    BATON_CALL_REPLY,     /* token, message, flags */
-    BATON_CALL_PAGE_GET,  /* page numbers out, count */
+    BATON_CALL_SEND,           /* port, message pointers, count, flags, timeout */
+    BATON_CALL_RECEIVE,        /* port, message pointers, count, flags, timeout */
+    BATON_CALL_RPC,            /* port, request, reply, flags, timeout */
+    BATON_CALL_REPLY,          /* token, message, flags */
+    BATON_CALL_PAGE_GET,       /* page numbers out, count */
     BATON_CALL_PAGE_DUPLICATE, /* page numbers, count */
     BATON_CALL_PAGE_RELEASE,   /* page numbers, count */
-    BATON_CALL_PORT_FIND, /* name, length */
-    BATON_CALL_THREAD_START, /* entry, argument, cpu */
+    BATON_CALL_PORT_FIND,      /* name, length */
+    BATON_CALL_THREAD_START,   /* entry, argument, cpu */
     BATON_CALL_YIELD,
-    BATON_CALL_SLEEP,     /* nanoseconds */
-    BATON_CALL_EXIT,      /* the calling thread ends; the last one ends the service */
-    BATON_CALL_LOG,       /* text, length */
-    BATON_CALL_COUNTERS,  /* table, count */
-    BATON_CALL_SETTING,   /* name, length, value out, size */
+    BATON_CALL_SLEEP,    /* nanoseconds */
+    BATON_CALL_EXIT,     /* the calling thread ends; the last one ends the service */
+    BATON_CALL_LOG,      /* text, length */
+    BATON_CALL_COUNTERS, /* table, count */
+    BATON_CALL_SETTING,  /* name, length, value out, size */
     BATON_CALL_COUNT
 };
 
@@ -55,8 +55,9 @@ enum baton_call {
 #define BATON_FOREVER UINT64_MAX
 
 /* Flags of send (DASH 3.2) */
-#define BATON_TRUSTED   (UINT64_C(1) << 0) /* the sender believes that the receiver trusts it */
-#define BATON_DUPLICATE (UINT64_C(1) << 1) /* a duplicate goes; the message stays with the sender (see baton.h) */
+#define BATON_TRUSTED (UINT64_C(1) << 0) /* the sender believes that the receiver trusts it */
+#define BATON_DUPLICATE                                                                                      \
+    (UINT64_C(1) << 1) /* a duplicate goes; the message stays with the sender (see baton.h) */
 /* Flags of receive (DASH 3.2) */
 #define BATON_IMMEDIATE_ACCESS (UINT64_C(1) << 2) /* map the message's pages now, not at the first access */
 #define BATON_TRUST_SENDER     (UINT64_C(1) << 3) /* need not wait until the sender has been unmapped */
@@ -76,8 +77,9 @@ struct baton_piece {
 #define BATON_PIECE_OFFSET_MASK 0x0fff
 
 /*
- * A message (DASH 3.2): header, inline data, descriptors. Its bytes are the inline data followed by the pieces in
- * order. The kernel copies the header words, the inline bytes in use and the pieces in use, and nothing else.
+ * A message (DASH 3.2): header, inline data, descriptors. Its bytes are the inline data followed by the
+ * pieces in order. The kernel copies the header words, the inline bytes in use and the pieces in use, and
+ * nothing else.
  */
 struct baton_message {
     uint32_t length;       /* all bytes: inline_length and every piece */
@@ -86,15 +88,16 @@ struct baton_message {
     uint8_t pieces;        /* descriptors in use */
     uint8_t flags;         /* none defined: must be 0 */
     uint32_t type;         /* for the services' own use; carried unchanged */
-    uint32_t source;       /* set on receive: which wire it came by (see struct baton_wire); cannot be forged */
-    uint64_t reply;        /* set on receive: token for reply(), 0 when the sender waits for none */
-    uint64_t tag;          /* for the services' own use; carried unchanged */
+    uint32_t source; /* set on receive: which wire it came by (see struct baton_wire); cannot be forged */
+    uint64_t reply;  /* set on receive: token for reply(), 0 when the sender waits for none */
+    uint64_t tag;    /* for the services' own use; carried unchanged */
     uint8_t data[BATON_INLINE_BYTES];
     struct baton_piece piece[BATON_PIECES];
 };
 #define BATON_HEADER_BYTES 32
 _Static_assert(sizeof(struct baton_piece) == 8, "a descriptor is one load");
-_Static_assert(sizeof(struct baton_message) == BATON_HEADER_BYTES + BATON_INLINE_BYTES + 8 * BATON_PIECES, "no holes");
+_Static_assert(sizeof(struct baton_message) == BATON_HEADER_BYTES + BATON_INLINE_BYTES + 8 * BATON_PIECES,
+               "no holes");
 _Static_assert(__builtin_offsetof(struct baton_message, data) == BATON_HEADER_BYTES, "four words of header");
 
 /* A counter that a service publishes; the kernel reads it whenever statistics are printed. */
@@ -118,26 +121,33 @@ struct baton_start {
 
 /* ---- The appliance's tables: const data of the image, written in apps/<appliance>/appliance.c ---- */
 
-enum baton_placement { BATON_ISOLATED, BATON_TRUSTED_SERVICE };
-enum baton_policy { BATON_STOP, BATON_RESTART }; /* what happens to a service after a violation */
+enum baton_placement {
+    BATON_ISOLATED,
+    BATON_TRUSTED_SERVICE
+};
+enum baton_policy {
+    BATON_STOP,
+    BATON_RESTART
+}; /* what happens to a service after a violation */
 
 struct baton_service {
-    const char *name;              /* also the name of its own port */
-    const char *program;           /* name of a program linked into the image */
+    const char *name;    /* also the name of its own port */
+    const char *program; /* name of a program linked into the image */
     enum baton_placement placement;
     enum baton_policy on_fault;
-    uint8_t threads;               /* threads it may have at most, 1..BATON_THREADS */
-    uint8_t cpu;                   /* where its first thread runs, modulo the CPUs there are */
-    uint16_t queue;                /* messages that its port holds, a power of two */
-    uint32_t heap;                 /* bytes */
-    uint32_t pages;                /* IPC pages that it may own at once */
+    uint8_t threads; /* threads it may have at most, 1..BATON_THREADS */
+    uint8_t cpu;     /* where its first thread runs, modulo the CPUs there are */
+    uint16_t queue;  /* messages that its port holds, a power of two */
+    uint32_t heap;   /* bytes */
+    uint32_t pages;  /* IPC pages that it may own at once */
 };
 #define BATON_THREADS 8
 
 /*
- * A wire gives `from` the right to send to the port `to`. "net*" stands for each network interface. A port is named
- * after its service ("forward") or is a further one of it ("forward.control"). The receiver learns the wire from
- * message.source: the number of the interface, or BATON_SOURCE_SERVICE + the row of the service in the table.
+ * A wire gives `from` the right to send to the port `to`. "net*" stands for each network interface. A port is
+ * named after its service ("forward") or is a further one of it ("forward.control"). The receiver learns the
+ * wire from message.source: the number of the interface, or BATON_SOURCE_SERVICE + the row of the service in
+ * the table.
  */
 struct baton_wire {
     const char *from;

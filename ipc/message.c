@@ -11,7 +11,8 @@
 static struct message *objects;
 static struct pool pool;
 
-_Static_assert(sizeof(struct message) == 320 && !(sizeof(struct message) % 32), "objects share no half cache line");
+_Static_assert(sizeof(struct message) == 320 && !(sizeof(struct message) % 32),
+               "objects share no half cache line");
 
 void message_pool_init(unsigned count)
 {

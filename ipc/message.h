@@ -1,17 +1,20 @@
 /*
  * Message objects: what the kernel keeps of a message while nobody's memory but the kernel's holds it.
  *
- * Owns: a fixed pool of objects, made at boot in the linear map, so that a device can write into one (the inline data
- * of a received frame lands there by DMA). An object has one holder at a time: the pool, a driver, a device ring or a
- * port. Pages named by its pieces are owned by the kernel (space 0) while the object holds them.
+ * Owns: a fixed pool of objects, made at boot in the linear map, so that a device can write into one (the
+ * inline data of a received frame lands there by DMA). An object has one holder at a time: the pool, a
+ * driver, a device ring or a port. Pages named by its pieces are owned by the kernel (space 0) while the
+ * object holds them.
  *
  * Invariants
  *   1. Objects are conserved: each is in exactly one of pool, driver, ring, port.
- *   2. abi.pieces and abi.piece[] of an object were validated when it was filled; nothing outside the kernel writes it.
- *   3. For each piece of an object the kernel holds one ownership of that page (DASH 3.3: ownership in transit).
+ *   2. abi.pieces and abi.piece[] of an object were validated when it was filled; nothing outside the kernel
+ * writes it.
+ *   3. For each piece of an object the kernel holds one ownership of that page (DASH 3.3: ownership in
+ * transit).
  *
- * Locking: free objects lie in one magazine per CPU (own CPU, interrupts masked) and a shared stock under a lock that
- * is taken once per magazine, not per object.
+ * Locking: free objects lie in one magazine per CPU (own CPU, interrupts masked) and a shared stock under a
+ * lock that is taken once per magazine, not per object.
  */
 #ifndef IPC_MESSAGE_H
 #define IPC_MESSAGE_H
@@ -37,14 +40,17 @@ unsigned message_pool_free(void);
 unsigned message_pool_total(void);
 
 /*
- * Takes up to `count` objects; returns how many it got. Their header is not cleared. Interrupts masked. Does not wait.
+ * Takes up to `count` objects; returns how many it got. Their header is not cleared. Interrupts masked. Does
+ * not wait.
  */
 unsigned message_alloc(struct message **messages, unsigned count);
 
-/* Gives objects back, without looking at their pieces: the caller has moved or released the pages. Interrupts masked. */
+/* Gives objects back, without looking at their pieces: the caller has moved or released the pages. Interrupts
+ * masked. */
 void message_free(struct message *const *messages, unsigned count);
 
-/* Releases the kernel's ownership of every page of the object, then frees it. A waiting rpc caller gets BATON_EDEAD. */
+/* Releases the kernel's ownership of every page of the object, then frees it. A waiting rpc caller gets
+ * BATON_EDEAD. */
 void message_drop(struct message *message);
 
 /* Where the device writes or reads the inline data: physical address of abi.data[0]. */

@@ -1,8 +1,8 @@
 /*
  * Ownership of IPC pages: see page.h for the model and the invariants.
  *
- * This file holds the state word, its lock and the calls that services make; devices' and observers' calls are in
- * page_device.c.
+ * This file holds the state word, its lock and the calls that services make; devices' and observers' calls
+ * are in page_device.c.
  */
 #include "ipc/page.h"
 #include "ipc/page_state.h"
@@ -20,7 +20,8 @@ struct pool page_pool;
 
 void page_region_init(uint64_t phys, uint32_t count)
 {
-    page_table = frame_alloc_bytes(count * sizeof(struct page), sizeof(struct page), "the table of IPC pages");
+    page_table =
+        frame_alloc_bytes(count * sizeof(struct page), sizeof(struct page), "the table of IPC pages");
     page_table_count = count;
     for (uint32_t i = 0; i < count; i++) {
         page_table[i].frame = (uint32_t)(phys >> PAGE_SHIFT) + i;
@@ -163,7 +164,8 @@ void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set
             arch_relax();
         invariant(!state_total(state), "page 1");
         next = (state & keep) | STATE_OWNER(space) | STATE_TOTAL(1) | set;
-    } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    } while (
+        !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
     page->changed = arch_counter_peek();
 }
 
@@ -235,7 +237,8 @@ static uint64_t hull_narrow(uint64_t state, const struct baton_piece *piece)
 }
 
 /* Any number of owners, mapped or not, duplicate or not. */
-static int send_locked(struct space *space, struct page *page, const struct baton_piece *piece, bool duplicate)
+static int send_locked(struct space *space, struct page *page, const struct baton_piece *piece,
+                       bool duplicate)
 {
     uint64_t state = page_lock(page);
     struct slot *slot = page_slot(page, space->number);
@@ -264,7 +267,8 @@ int page_send(struct space *space, const struct baton_piece *piece, bool duplica
     while (!duplicate && (state & sole) == (STATE_OWNER(space->number) | STATE_TOTAL(1))) {
         /* Never mapped: there is nothing to unmap, and the kernel (owner 0) is written over the owner */
         uint64_t next = hull_narrow(state, piece) & ~STATE_OWNER(63);
-        if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
             continue;
         page->previous = space->number;
         page->changed = arch_counter_peek();
@@ -284,7 +288,8 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     struct slot *kernel = page_slot(page, 0);
 
     invariant(kernel, "message 3");
-    /* The kernel's slot is given up before the gain, so that a full entry can still change hands one for one. */
+    /* The kernel's slot is given up before the gain, so that a full entry can still change hands one for one.
+     */
     page_slot_lose(page, kernel);
     int result = slot_gain(page, space->number);
     if (result)
@@ -304,7 +309,8 @@ int page_receive(struct space *space, struct baton_piece *piece)
     piece->offset &= BATON_PIECE_OFFSET_MASK;
     while ((state & sole) == STATE_TOTAL(1)) {
         uint64_t next = state | STATE_OWNER(space->number);
-        if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
             continue;
         page->previous = 0;
         page->changed = arch_counter_peek();
@@ -320,8 +326,8 @@ int page_receive(struct space *space, struct baton_piece *piece)
 /* ---- Mapping ---- */
 
 /*
- * Bytes outside the hull that this space did not write itself are zeroed before it can see them (page 7). Afterwards the
- * space knows every byte of the page. Returns the new state.
+ * Bytes outside the hull that this space did not write itself are zeroed before it can see them (page 7).
+ * Afterwards the space knows every byte of the page. Returns the new state.
  */
 static uint64_t page_reveal(struct page *page, uint64_t state, unsigned space)
 {
@@ -351,8 +357,8 @@ static uint64_t owner_map(struct space *space, struct page *page, struct slot *s
         return state;
     }
     if (writable && !pagetable_entry_writable(entry)) {
-        /* Back at one owner (page 2); whoever shared it has been unmapped already. What the owner writes from now on
-           only it knows, so it is the filler. */
+        /* Back at one owner (page 2); whoever shared it has been unmapped already. What the owner writes from
+           now on only it knows, so it is the filler. */
         state = page_reveal(page, state, space->number);
         pagetable_ipc_map(&space->table->pages, number, page_phys(number), true, space->table->user);
     }

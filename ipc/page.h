@@ -1,30 +1,36 @@
 /*
  * The IPC region and the ownership of its pages (DASH 3.3; design sections 3 and 5).
  *
- * Owns: the table of pages, indexed by the page's number in the region, and the pool of free ones. An IPC page has the
- * same address in every space and the same frame for good; what changes is who owns it, and who has it mapped.
+ * Owns: the table of pages, indexed by the page's number in the region, and the pool of free ones. An IPC
+ * page has the same address in every space and the same frame for good; what changes is who owns it, and who
+ * has it mapped.
  *
- * Model: each page has a 64-bit state word. A page owned by one space is described by that word alone, and moves by one
- * compare-and-swap. A page owned by several is described by the slots of its entry, under the word's lock bit.
- * Space 0 is the kernel: it owns a page that waits in a port, in a device ring or in a driver's hands.
+ * Model: each page has a 64-bit state word. A page owned by one space is described by that word alone, and
+ * moves by one compare-and-swap. A page owned by several is described by the slots of its entry, under the
+ * word's lock bit. Space 0 is the kernel: it owns a page that waits in a port, in a device ring or in a
+ * driver's hands.
  *
  * Invariants
  *   1. total = sum of the counts of all owners, kernel included; only a page with total 0 is free.
- *   2. total > 1 implies read-only for every owner. The downgrade 1 -> 2 is complete before the second ownership is
- *      visible. Back at 1, the owner gets write access at its next write, by a fault.
- *   3. A space holds a translation only of a page that it owns: send and release unmap before they return. (Unmapping
- *      is synchronous, on the CPUs of the space's bitmap; the deferred unmaps of DASH figure 3 C and D are not built.)
- *   4. A page is handed out again only after every translation of it is gone on every CPU, and the device is done.
+ *   2. total > 1 implies read-only for every owner. The downgrade 1 -> 2 is complete before the second
+ * ownership is visible. Back at 1, the owner gets write access at its next write, by a fault.
+ *   3. A space holds a translation only of a page that it owns: send and release unmap before they return.
+ * (Unmapping is synchronous, on the CPUs of the space's bitmap; the deferred unmaps of DASH figure 3 C and D
+ * are not built.)
+ *   4. A page is handed out again only after every translation of it is gone on every CPU, and the device is
+ * done.
  *   5. free + owned + in flight = all, at every quiet point.
- *   6. Every call names the space for which it acts; a page that this space does not own is refused, nothing changes.
- *   7. Bytes of a page outside its `hull` are never readable by a space that did not already know them: they are zeroed
- *      before the page is mapped there. The hull is what the message that carries the page covers; a duplicated page
- *      is shared whole.
- *   8. CACHED is set when a translation is made and cleared when the page is given to a device to fill: a page without
- *      it needs no cache maintenance before DMA.
+ *   6. Every call names the space for which it acts; a page that this space does not own is refused, nothing
+ * changes.
+ *   7. Bytes of a page outside its `hull` are never readable by a space that did not already know them: they
+ * are zeroed before the page is mapped there. The hull is what the message that carries the page covers; a
+ * duplicated page is shared whole.
+ *   8. CACHED is set when a translation is made and cleared when the page is given to a device to fill: a
+ * page without it needs no cache maintenance before DMA.
  *
- * The bitmap of CPUs that may hold the translation (page, space) is table->cpus (mm/space.h) while the slot is mapped:
- * a walker may fetch a valid entry on any CPU on which the table is live, not only where a fault was taken.
+ * The bitmap of CPUs that may hold the translation (page, space) is table->cpus (mm/space.h) while the slot
+ * is mapped: a walker may fetch a valid entry on any CPU on which the table is live, not only where a fault
+ * was taken.
  *
  * Errors: enum baton_error. No call waits. Interrupts are masked in every call.
  */
@@ -52,9 +58,9 @@ uint64_t page_phys(uint32_t page);
 int page_get(struct space *space, uint32_t *pages, unsigned count);
 
 /*
- * duplicate_ownership: one more ownership for `space`, which owns the page already. Cost: the first one downgrades a
- * writable translation (one TLBI, local or broadcast); else none.
- * BATON_EOWNER: not the owner. BATON_ELIMIT: the count is full.
+ * duplicate_ownership: one more ownership for `space`, which owns the page already. Cost: the first one
+ * downgrades a writable translation (one TLBI, local or broadcast); else none. BATON_EOWNER: not the owner.
+ * BATON_ELIMIT: the count is full.
  */
 int page_duplicate(struct space *space, uint32_t page);
 
@@ -62,19 +68,21 @@ int page_duplicate(struct space *space, uint32_t page);
 int page_release(struct space *space, uint32_t page);
 
 /*
- * Hand-over at send: one ownership of `space` becomes the kernel's, for a message that carries `piece` of it. Unmaps
- * when it was the last of that space. With `duplicate` the space keeps its ownership and the kernel gets one more.
- * BATON_EOWNER, BATON_EOWNERS. Cost: one compare-and-swap when never mapped and single-owned.
+ * Hand-over at send: one ownership of `space` becomes the kernel's, for a message that carries `piece` of it.
+ * Unmaps when it was the last of that space. With `duplicate` the space keeps its ownership and the kernel
+ * gets one more. BATON_EOWNER, BATON_EOWNERS. Cost: one compare-and-swap when never mapped and single-owned.
  */
 int page_send(struct space *space, const struct baton_piece *piece, bool duplicate);
 
 /*
- * Hand-over at receive: one ownership of the kernel becomes that of `space`. Sets or clears READ_ONLY in `piece`.
- * BATON_EOWNERS when the entry has no slot left: nothing changed. Cost: one compare-and-swap when single-owned.
+ * Hand-over at receive: one ownership of the kernel becomes that of `space`. Sets or clears READ_ONLY in
+ * `piece`. BATON_EOWNERS when the entry has no slot left: nothing changed. Cost: one compare-and-swap when
+ * single-owned.
  */
 int page_receive(struct space *space, struct baton_piece *piece);
 
-/* Counts towards the limit of a space: `delta` pages received (or sent, negative). False: over the limit, not counted. */
+/* Counts towards the limit of a space: `delta` pages received (or sent, negative). False: over the limit, not
+ * counted. */
 bool page_account(struct space *space, int delta);
 
 /* Maps a page that `space` owns, as immediate_access asks, writable when it may be. BATON_EOWNER. */
@@ -96,10 +104,12 @@ uint32_t page_release_all(struct space *space);
 /* Fresh pages for a receive ring: owned by the kernel, given to the device. Returns how many. */
 unsigned page_get_device(uint32_t *pages, unsigned count);
 
-/* The device has written bytes [0, length) of the page: they are the hull now. The page is out of the ring. */
+/* The device has written bytes [0, length) of the page: they are the hull now. The page is out of the ring.
+ */
 void page_filled(uint32_t page, uint32_t length);
 
-/* A page that only ever was in the ring goes to the next receive buffer: nothing to do but forget what it was. */
+/* A page that only ever was in the ring goes to the next receive buffer: nothing to do but forget what it
+ * was. */
 /* The device has read a page to the end: counts never_mapped trips, releases the kernel's ownership. */
 void page_sent_out(uint32_t page);
 
@@ -112,13 +122,13 @@ void page_count(struct page_counts *counts);
 
 /* What the console and a violation report tell of one page. */
 struct page_info {
-    uint32_t total;        /* ownerships */
-    uint32_t owners;       /* spaces that own it */
-    uint8_t owner[4];      /* the first of them */
-    uint8_t previous;      /* space that gave it up last; PAGE_NOBODY at first */
-    uint64_t changed;      /* counter value at which the owner changed last */
+    uint32_t total;   /* ownerships */
+    uint32_t owners;  /* spaces that own it */
+    uint8_t owner[4]; /* the first of them */
+    uint8_t previous; /* space that gave it up last; PAGE_NOBODY at first */
+    uint64_t changed; /* counter value at which the owner changed last */
     uint32_t hull_start, hull_end;
-    bool kernel;           /* the kernel is one of the owners: it waits in a port, a ring or a driver's hands */
+    bool kernel; /* the kernel is one of the owners: it waits in a port, a ring or a driver's hands */
     bool cached;
 };
 #define PAGE_NOBODY 63

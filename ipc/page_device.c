@@ -23,7 +23,8 @@ void page_filled(uint32_t number, uint32_t length)
     do {
         state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
         next = (state & ~(STATE_DEVICE | STATE_HULL(8191, 8191))) | STATE_HULL(0, length);
-    } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    } while (
+        !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 }
 
 void page_sent_out(uint32_t number)
@@ -35,8 +36,8 @@ void page_sent_out(uint32_t number)
     if (!(state & STATE_CACHED))
         cpu_self()->counters[COUNT_PAGES_NEVER_MAPPED]++;
     while ((state & sole) == STATE_TOTAL(1)) {
-        if (!__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_TOTAL(0xffff), true, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_RELAXED))
+        if (!__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_TOTAL(0xffff), true,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         pool_give(&page_pool, &number, 1);
         return;

@@ -1,8 +1,9 @@
 /*
  * The entry of an IPC page, for ipc/page.c and ipc/page_device.c only.
  *
- * The state word: lock, form, owner, filler (the space that knows every byte, also those outside the hull), total,
- * hull. Everything about a page with one owning space is in it, so that a hand-over is one compare-and-swap.
+ * The state word: lock, form, owner, filler (the space that knows every byte, also those outside the hull),
+ * total, hull. Everything about a page with one owning space is in it, so that a hand-over is one
+ * compare-and-swap.
  */
 #ifndef IPC_PAGE_STATE_H
 #define IPC_PAGE_STATE_H
@@ -17,10 +18,10 @@
 #define STATE_CACHED (1ull << 3) /* page 8 */
 #define STATE_DEVICE (1ull << 4) /* in a receive ring: the device may write to it */
 
-#define STATE_OWNER(space)      ((uint64_t)(space) << 6)
-#define STATE_FILLER(space)     ((uint64_t)(space) << 12)
-#define STATE_TOTAL(count)      ((uint64_t)(count) << 18)
-#define STATE_HULL(start, end)  ((uint64_t)(start) << 34 | (uint64_t)(end) << 47)
+#define STATE_OWNER(space)     ((uint64_t)(space) << 6)
+#define STATE_FILLER(space)    ((uint64_t)(space) << 12)
+#define STATE_TOTAL(count)     ((uint64_t)(count) << 18)
+#define STATE_HULL(start, end) ((uint64_t)(start) << 34 | (uint64_t)(end) << 47)
 
 static inline uint8_t state_owner(uint64_t state)
 {
@@ -47,7 +48,7 @@ static inline uint32_t state_hull_end(uint64_t state)
     return state >> 47 & 8191;
 }
 
-#define PAGE_SLOTS     10     /* spaces that can own one page at once */
+#define PAGE_SLOTS     10 /* spaces that can own one page at once */
 #define OWNERSHIPS_MAX 0xffffu
 
 struct slot {
@@ -57,11 +58,11 @@ struct slot {
 };
 
 struct page {
-    uint64_t state;    /* (atomic) */
-    uint64_t changed;  /* when the owner changed last; written by whoever made the change */
-    uint32_t frame;    /* constant: physical address >> 12 */
-    uint8_t previous;  /* who gave it up last */
-    uint8_t used;      /* (lock) slots in use */
+    uint64_t state;   /* (atomic) */
+    uint64_t changed; /* when the owner changed last; written by whoever made the change */
+    uint32_t frame;   /* constant: physical address >> 12 */
+    uint8_t previous; /* who gave it up last */
+    uint8_t used;     /* (lock) slots in use */
     uint16_t reserved;
     struct slot slots[PAGE_SLOTS]; /* (lock) */
 };
@@ -87,7 +88,8 @@ struct slot *page_slot(struct page *page, unsigned space);
 /* One ownership less. Lock held; `slot` is no longer valid. */
 void page_slot_lose(struct page *page, struct slot *slot);
 
-/* A page just taken from the pool becomes the space's; of the old word the bits in `keep` stay, `set` are added. */
+/* A page just taken from the pool becomes the space's; of the old word the bits in `keep` stay, `set` are
+ * added. */
 void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set);
 
 #endif

@@ -47,7 +47,8 @@ static void waiters_add(struct waiters *waiters, struct thread *thread)
     waiters->first = thread;
     __atomic_store_n(&waiters->count, waiters->count + 1, __ATOMIC_RELAXED);
     spin_unlock(&waiters->lock);
-    /* Else our look at the queue may be done before the other side can see that we wait: both would sleep (port 3) */
+    /* Else our look at the queue may be done before the other side can see that we wait: both would sleep
+     * (port 3) */
     arch_dmb_ish();
 }
 
@@ -121,7 +122,8 @@ static unsigned places_reserve(struct port *port, unsigned count, uint32_t *firs
             count = room;
         if (!count)
             return 0;
-    } while (!__atomic_compare_exchange_n(&port->tail, &tail, tail + count, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&port->tail, &tail, tail + count, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
     *first = tail;
     return count;
 }
@@ -165,8 +167,8 @@ unsigned port_take(struct port *port, struct message **messages, unsigned count)
     spin_unlock(&port->take_lock);
     if (!taken)
         return 0;
-    /* Else what the messages hold may be read before the pointers were; and we may look for waiting senders before
-       they can see the room (port 3) */
+    /* Else what the messages hold may be read before the pointers were; and we may look for waiting senders
+       before they can see the room (port 3) */
     arch_dmb_ish();
     waiters_wake(&port->senders);
     return taken;
@@ -183,7 +185,8 @@ unsigned port_depth(const struct port *port)
 void port_close(struct port *port)
 {
     __atomic_store_n(&port->closed, true, __ATOMIC_RELAXED);
-    arch_dmb_ish(); /* else a sender may neither see that we close nor have its message seen by our draining */
+    arch_dmb_ish(); /* else a sender may neither see that we close nor have its message seen by our draining
+                     */
     port_drain(port);
     waiters_wake(&port->receivers);
     waiters_wake(&port->senders);

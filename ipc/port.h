@@ -1,17 +1,19 @@
 /*
  * Ports: bounded queues of message objects with one receiving service (DASH 3.2; design section 4).
  *
- * Owns: the ring of each port and the objects in it. Model: many senders on any CPU, one receiving service. A sender
- * reserves places by moving `tail`, fills them, and publishes each by a non-NULL pointer; the receiver takes from
- * `head` up to the first NULL. No lock on the way in; receivers of one port exclude each other by a lock that only
- * they take. Model-checked: test/model/port.pml.
+ * Owns: the ring of each port and the objects in it. Model: many senders on any CPU, one receiving service. A
+ * sender reserves places by moving `tail`, fills them, and publishes each by a non-NULL pointer; the receiver
+ * takes from `head` up to the first NULL. No lock on the way in; receivers of one port exclude each other by
+ * a lock that only they take. Model-checked: test/model/port.pml.
  *
  * Invariants
  *   1. tail - head <= capacity, so a place is NULL whenever it is reserved.
  *   2. Messages of one sender arrive in the order in which they were sent.
- *   3. No wake-up is lost: a sender publishes, then (full barrier) looks for waiting receivers; a receiver makes itself
- *      known as waiting, then (full barrier) looks for messages. The same pair between receivers and waiting senders.
- *   4. A closed port holds nothing: what is published while it closes is dropped by whichever of the two sees it.
+ *   3. No wake-up is lost: a sender publishes, then (full barrier) looks for waiting receivers; a receiver
+ * makes itself known as waiting, then (full barrier) looks for messages. The same pair between receivers and
+ * waiting senders.
+ *   4. A closed port holds nothing: what is published while it closes is dropped by whichever of the two sees
+ * it.
  *
  * Errors: enum baton_error. Interrupts are masked in every call.
  */
@@ -29,8 +31,9 @@ struct thread;
 #define PORT_NAME 32
 
 /*
- * Threads that wait at a port. `count` lets the other side see at a glance that nobody does. A thread can be among the
- * receivers of one port and the senders of another at once, as a driver is whose forwarder is behind.
+ * Threads that wait at a port. `count` lets the other side see at a glance that nobody does. A thread can be
+ * among the receivers of one port and the senders of another at once, as a driver is whose forwarder is
+ * behind.
  */
 struct waiters {
     struct spinlock lock;
@@ -59,15 +62,15 @@ struct port *port_find(const char *name);
 struct port *port_at(unsigned number);
 
 /*
- * Sends up to `count` objects; returns how many the port took, from the front: those are the port's now, the rest are
- * still the caller's. BATON_EFULL when none fitted, BATON_EDEAD when the port is closed. Wakes the receiver.
- * Does not wait. Cost: one exclusive update, one full barrier per call.
+ * Sends up to `count` objects; returns how many the port took, from the front: those are the port's now, the
+ * rest are still the caller's. BATON_EFULL when none fitted, BATON_EDEAD when the port is closed. Wakes the
+ * receiver. Does not wait. Cost: one exclusive update, one full barrier per call.
  */
 int port_send(struct port *port, struct message *const *messages, unsigned count);
 
 /*
- * Takes up to `count` objects; returns how many; they are the caller's now. Wakes senders that wait for a place.
- * Does not wait.
+ * Takes up to `count` objects; returns how many; they are the caller's now. Wakes senders that wait for a
+ * place. Does not wait.
  */
 unsigned port_take(struct port *port, struct message **messages, unsigned count);
 
@@ -83,7 +86,8 @@ void port_receiver_remove(struct port *port, struct thread *thread);
 void port_sender_add(struct port *port, struct thread *thread);
 void port_sender_remove(struct port *port, struct thread *thread);
 
-/* Closes: drops what is queued, wakes all who wait. port_open makes it usable again, for a restarted service. */
+/* Closes: drops what is queued, wakes all who wait. port_open makes it usable again, for a restarted service.
+ */
 void port_close(struct port *port);
 void port_open(struct port *port);
 

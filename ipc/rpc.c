@@ -1,11 +1,18 @@
 /* Calls and replies: see rpc.h. */
+#include <stddef.h>
 #include "ipc/rpc.h"
 #include "core/arch.h"
 #include "ipc/message.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
 
-enum phase { IDLE, QUEUED, HELD, ANSWERING, DONE };
+enum phase {
+    IDLE,
+    QUEUED,
+    HELD,
+    ANSWERING,
+    DONE
+};
 
 #define TOKEN_THREAD_SHIFT 48 /* token: thread + 1 in 63:48, sequence in 47:0 */
 #define SEQUENCE_MASK      0xffffffffffffull
@@ -85,7 +92,8 @@ uint64_t rpc_received(struct message *request, const struct service *service)
     uint64_t sequence = request->reply_sequence;
 
     request->caller = NULL;
-    if (!caller || !word_change(caller, word_make(sequence, QUEUED, 0), word_make(sequence, HELD, service->number)))
+    if (!caller ||
+        !word_change(caller, word_make(sequence, QUEUED, 0), word_make(sequence, HELD, service->number)))
         return 0;
     return (uint64_t)(caller->number + 1) << TOKEN_THREAD_SHIFT | sequence;
 }

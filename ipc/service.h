@@ -5,14 +5,18 @@
  * (core/abi.h); only state, restarts and counters change afterwards.
  *
  * Invariants
- *   1. A service reaches a port only by a handle that the wiring gave it, with the right that the wire carries.
- *   2. A handle is an index in the service's own table: it means nothing in another service, and cannot be forged.
- *   3. A stopped service owns no page, holds no message, and its ports are closed (BATON_EDEAD for all who use them).
+ *   1. A service reaches a port only by a handle that the wiring gave it, with the right that the wire
+ * carries.
+ *   2. A handle is an index in the service's own table: it means nothing in another service, and cannot be
+ * forged.
+ *   3. A stopped service owns no page, holds no message, and its ports are closed (BATON_EDEAD for all who
+ * use them).
  */
 #ifndef IPC_SERVICE_H
 #define IPC_SERVICE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "core/abi.h"
 #include "core/layout.h"
@@ -22,26 +26,31 @@ struct port;
 struct space;
 struct thread;
 
-/* A program as it lies in the image: linked by itself at `base`, text and rodata mapped where they are, data copied. */
+/* A program as it lies in the image: linked by itself at `base`, text and rodata mapped where they are, data
+ * copied. */
 struct program {
     const char *name;
-    uint64_t base;                      /* address it is linked at: the start of its slot; text begins here */
-    const void *text;                   /* page aligned, in the image; rodata and data likewise */
+    uint64_t base;    /* address it is linked at: the start of its slot; text begins here */
+    const void *text; /* page aligned, in the image; rodata and data likewise */
     const void *rodata;
-    const void *data;                   /* pristine copy of .data (and .tdata at its start) */
-    uint64_t text_size, rodata_size;    /* whole pages */
-    uint64_t data_size, bss_size;       /* bytes; bss follows data */
-    uint64_t rodata_base, data_base;    /* addresses in the slot, page aligned */
-    uint64_t tls_size;                  /* bytes of a thread's TLS block, TCB included */
+    const void *data;                /* pristine copy of .data (and .tdata at its start) */
+    uint64_t text_size, rodata_size; /* whole pages */
+    uint64_t data_size, bss_size;    /* bytes; bss follows data */
+    uint64_t rodata_base, data_base; /* addresses in the slot, page aligned */
+    uint64_t tls_size;               /* bytes of a thread's TLS block, TCB included */
     uint64_t entry;
 };
 extern const struct program programs[]; /* made by the build from the appliance's list of services */
 extern const unsigned program_count;
 extern const struct baton_appliance appliance;
 
-enum service_state { SERVICE_RUNNING, SERVICE_STOPPING, SERVICE_STOPPED };
+enum service_state {
+    SERVICE_RUNNING,
+    SERVICE_STOPPING,
+    SERVICE_STOPPED
+};
 
-#define HANDLES_MAX  64
+#define HANDLES_MAX   64
 #define RIGHT_SEND    1u
 #define RIGHT_RECEIVE 2u
 
@@ -62,17 +71,20 @@ struct service {
     const struct program *program;   /* NULL for a driver or the console */
     uint32_t number;
     enum baton_placement placement;
-    struct space *space;
-    uint32_t state;                  /* (atomic) enum service_state */
-    uint32_t threads_alive;          /* (atomic) */
+    struct space *space;    /* the kernel's for a driver */
+    uint32_t state;         /* (atomic) enum service_state */
+    uint32_t threads_alive; /* (atomic) */
     uint32_t restarts;
-    struct port *port;               /* its own, NULL when it has none */
+    struct port *port; /* its own, NULL when it has none */
     struct thread *threads[BATON_THREADS];
     struct handle handles[HANDLES_MAX];
     uint32_t handle_count;
     uint64_t writable_start, writable_end; /* data, bss, heap: where the kernel will read and write for it */
-    uint64_t stacks_start, stacks_end;     /* its stacks, guard pages between them */
-    const struct baton_counter *counters;  /* address in the service, validated; NULL until published */
+    uint64_t stacks_start;           /* its stacks: one each 2 * USER_STACK_SIZE, the lower half unmapped */
+    uint64_t data_phys, stacks_phys; /* where they lie, for a restart and a new thread's first words */
+    uint64_t entry_start, entry_end; /* its text */
+    bool faulted;                    /* a violation stopped it: its policy applies */
+    const struct baton_counter *counters; /* address in the service, validated; NULL until published */
     uint32_t counter_count;
     struct service_counts counts[CPUS_MAX];
 };
@@ -81,19 +93,21 @@ extern struct service services[SERVICES_MAX];
 extern unsigned service_count;
 
 /*
- * Boot: makes a service for a driver (kernel threads only) with a port of its own to send to, or none (queue 0).
- * Call before services_start, which lays the wires.
+ * Boot: makes a service for a driver (kernel threads only) with a port of its own to send to, or none (queue
+ * 0). Call before services_start, which lays the wires.
  */
 struct service *service_create_driver(const char *name, unsigned queue);
 
 /*
- * Boot: makes all services of the appliance, their spaces, threads, ports and wires. `interfaces` is how many net*
- * there are. Every mistake in the tables is reported by name; returns false then, and nothing has started.
+ * Boot: makes all services of the appliance, their spaces, threads, ports and wires. `interfaces` is how many
+ * net* there are. Every mistake in the tables is reported by name; returns false then, and nothing has
+ * started.
  */
 bool services_create(unsigned interfaces);
 void services_start(void);
 
-/* The port that a driver's messages go to: the wire "net*" or its own name in the table; NULL when there is none. */
+/* The port that a driver's messages go to: the wire "net*" or its own name in the table; NULL when there is
+ * none. */
 struct port *service_wire_out(const struct service *driver);
 
 /* The handle, or NULL when the number is none of this service's. */
@@ -103,11 +117,26 @@ static inline const struct handle *service_handle(const struct service *service,
 }
 
 /*
- * Stops a service: no thread of it returns to service code any more, ports closed, pages released, callers told.
- * From the violating thread itself, or from another (console); its threads on other CPUs are rung. When the last
- * thread is out of the service the rest is done by that CPU; by policy the service then starts again, pristine.
+ * Stops a service: no thread of it returns to service code any more, ports closed, pages released, callers
+ * told. From the violating thread itself, or from another (console); its threads on other CPUs are rung. When
+ * the last thread is out of the service the rest is done by that CPU; by policy the service then starts
+ * again, pristine.
  */
 void service_stop(struct service *service, const char *why);
+
+/* The last thread of the service has ended: closes ports, gives everything back, starts it again by policy.
+ */
+void service_finish(struct service *service);
+
+/* Starts thread `slot` of an application's service. False when the service is not running. */
+bool service_thread_start(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
+                          unsigned cpu);
+
+/* Whose slot of the layout an address lies in; NULL when nobody's. */
+const struct service *service_of_address(uint64_t address);
+
+/* The service whose space has that number; NULL for the kernel. */
+const struct service *service_of_space(unsigned space);
 
 /* Called by a thread on its way back to service code: does not return when the service stops. */
 void service_check_stopping(void);
@@ -116,9 +145,5 @@ static inline struct service_counts *service_counts(struct service *service, uns
 {
     return &service->counts[cpu];
 }
-
-/* A boot setting ("age" of "age=300"); NULL when it is not given. */
-const char *setting_find(const char *name);
-void setting_init(const char *command_line);
 
 #endif

@@ -1,23 +1,25 @@
 /*
  * Threads and the scheduler: each thread stays on the CPU that it was made for; each CPU runs its own queue.
  *
- * Owns: threads, their kernel stacks, the run queues, the timer. Model: a thread runs, is queued to run, or is parked.
- * Park and wake work like a binary semaphore: a wake that comes before the park makes the park return at once, so
- * "look, then park" loses nothing. Spurious returns are allowed; callers look again. Model-checked: test/model/park.pml.
+ * Owns: threads, their kernel stacks, the run queues, the timer. Model: a thread runs, is queued to run, or
+ * is parked. Park and wake work like a binary semaphore: a wake that comes before the park makes the park
+ * return at once, so "look, then park" loses nothing. Spurious returns are allowed; callers look again.
+ * Model-checked: test/model/park.pml.
  *
- * Preemption: round robin, slice of 2 ms, checked by the timer's interrupt when another thread can run. Kernel code
- * with interrupts masked is never preempted. A woken thread on the waker's own CPU is put in front of the queue: it
- * runs when the waker waits, yields or ends its slice, so that a batch is finished before the core changes hands.
- * A thread on another CPU goes to that CPU's inbox; that CPU is rung only when it sleeps (design section 4).
+ * Preemption: round robin, slice of 2 ms, checked by the timer's interrupt when another thread can run.
+ * Kernel code with interrupts masked is never preempted. A woken thread on the waker's own CPU is put in
+ * front of the queue: it runs when the waker waits, yields or ends its slice, so that a batch is finished
+ * before the core changes hands. A thread on another CPU goes to that CPU's inbox; that CPU is rung only when
+ * it sleeps (design section 4).
  *
- * Floating point: the registers belong to the last thread that used them on this CPU; a switch traps their use, and
- * the first use swaps them (kernel code itself never uses them).
+ * Floating point: the registers belong to the last thread that used them on this CPU; a switch traps their
+ * use, and the first use swaps them (kernel code itself never uses them).
  *
  * Invariants
  *   1. A thread is in at most one of: a run queue, one inbox, running.
  *   2. Only its own CPU changes a thread's place in queue and timer list.
- *   3. The idle thread runs only when the run queue and the inbox are empty; before WFI it announces that it sleeps,
- *      then looks at the inbox again.
+ *   3. The idle thread runs only when the run queue and the inbox are empty; before WFI it announces that it
+ * sleeps, then looks at the inbox again.
  */
 #ifndef IPC_THREAD_H
 #define IPC_THREAD_H
@@ -40,7 +42,8 @@ enum thread_state {
     THREAD_DEAD,
 };
 
-/* What a switch saves: callee-saved registers (AAPCS64 6.1.1) and the kernel stack pointer. switch.S knows it. */
+/* What a switch saves: callee-saved registers (AAPCS64 6.1.1) and the kernel stack pointer. switch.S knows
+ * it. */
 struct context {
     uint64_t x19_x30[12];
     uint64_t sp;
@@ -52,25 +55,26 @@ struct fp_state {
 };
 
 struct thread {
-    struct context context;    /* offset 0: switch.S */
-    uint64_t stack_top;        /* of the kernel stack; a service's trapframe lies right below */
+    struct context context; /* offset 0: switch.S */
+    uint64_t stack_top;     /* of the kernel stack; a service's trapframe lies right below */
     struct service *service;
     struct space *space;
     const char *name;
     uint32_t cpu;
     uint32_t number;
-    uint32_t state;            /* (atomic) enum thread_state */
-    bool in_service;           /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
-    bool timed_out;            /* (own CPU) the last park ended by its deadline */
-    bool on_timer;             /* (own CPU) */
+    uint32_t state;  /* (atomic) enum thread_state */
+    bool in_service; /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
+    bool timed_out;  /* (own CPU) the last park ended by its deadline */
+    bool on_timer;   /* (own CPU) */
     uint64_t deadline;
     struct thread *run_next, *inbox_next, *timer_next;
-    struct thread *wait_next;  /* in the waiters of the one port it waits at */
-    uint64_t tls;              /* TPIDR_EL0 */
-    struct fp_state *fp;       /* NULL for kernel threads */
+    struct thread
+        *wait_next[2];   /* among the receivers of one port; among the senders of one (a driver: both) */
+    uint64_t tls;        /* TPIDR_EL0 */
+    struct fp_state *fp; /* NULL for kernel threads */
     uint64_t user_stack_top;
-    uint64_t rpc;              /* (atomic) this thread as a caller: ipc/rpc.h */
-    struct message *reply;     /* the answer, valid when rpc says so; NULL: there will be none */
+    uint64_t rpc;          /* (atomic) this thread as a caller: ipc/rpc.h */
+    struct message *reply; /* the answer, valid when rpc says so; NULL: there will be none */
 };
 
 static inline struct thread *thread_self(void);
@@ -82,28 +86,29 @@ void thread_cpu_init(unsigned cpu);
 __attribute__((noreturn)) void thread_cpu_run(void);
 
 /*
- * Makes a kernel thread of `service` that runs `entry(argument)` in EL1h with interrupts enabled, parked until
- * thread_wake. Boot only; panics when there are no more threads.
+ * Makes a kernel thread of `service` that runs `entry(argument)` in EL1h with interrupts enabled, parked
+ * until thread_wake. Boot only; panics when there are no more threads.
  */
-struct thread *thread_create_kernel(struct service *service, const char *name, unsigned cpu, void (*entry)(void *),
-                                    void *argument);
+struct thread *thread_create_kernel(struct service *service, const char *name, unsigned cpu,
+                                    void (*entry)(void *), void *argument);
+
+/* Makes a thread that will enter service code: dead until thread_reset. Boot only; NULL when there are no
+ * more. */
+struct thread *thread_create_service(struct service *service, const char *name);
 
 /*
- * Makes a thread that enters service code: registers as in `frame` (elr, sp, spsr, x0). NULL when there are no more.
- * The kernel stack, once made, is used again for the same slot after a restart.
+ * Readies a dead thread to enter service code on `cpu` with the registers of `frame` (elr, sp, spsr, x0) and
+ * `tls` in TPIDR_EL0; parked until thread_wake.
  */
-struct thread *thread_create_service(struct service *service, const char *name, unsigned cpu,
-                                     const struct trapframe *frame, uint64_t tls);
+void thread_reset(struct thread *thread, unsigned cpu, const struct trapframe *frame, uint64_t tls);
 
-/* Sets a parked or dead service thread up to start again from `frame` (restart of its service). */
-void thread_reset(struct thread *thread, const struct trapframe *frame, uint64_t tls);
-
-/* Makes a parked thread runnable, or its next park return at once. Any CPU, any context, interrupts masked. */
+/* Makes a parked thread runnable, or its next park return at once. Any CPU, any context, interrupts masked.
+ */
 void thread_wake(struct thread *thread);
 
 /*
- * Waits for a wake or for the counter to reach `deadline` (UINT64_MAX: never). Returns false when the deadline passed.
- * Interrupts masked; they are let in while another thread or the idle loop runs.
+ * Waits for a wake or for the counter to reach `deadline` (UINT64_MAX: never). Returns false when the
+ * deadline passed. Interrupts masked; they are let in while another thread or the idle loop runs.
  */
 bool thread_park(uint64_t deadline);
 
@@ -116,7 +121,8 @@ bool thread_others_ready(void);
 /* Ends the calling thread. */
 __attribute__((noreturn)) void thread_exit(void);
 
-/* After an interrupt, on the way back to what it interrupted: switches when the slice is over or a stop is due. */
+/* After an interrupt, on the way back to what it interrupted: switches when the slice is over or a stop is
+ * due. */
 void thread_preempt(struct trapframe *frame);
 
 /* First use of floating point since this thread was switched in. */
@@ -124,6 +130,22 @@ void thread_fp_enable(void);
 
 /* Threads by number, 0 .. until NULL. */
 struct thread *thread_at(unsigned number);
+
+/* The deadline of a thread of this CPU has passed. For ipc/sched.c. */
+void thread_timeout(struct thread *thread);
+
+/* switch.S, fp.S and vectors.S */
+void context_switch(struct context *from, struct context *to);
+void thread_entry(void);
+void trap_return(void);
+void fp_save(struct fp_state *state);
+void fp_load(const struct fp_state *state);
+
+/* True when the frame is of service code: EL0, or EL1 on SP_EL0 (a trusted service). */
+static inline bool frame_of_service(const struct trapframe *frame)
+{
+    return !(frame->spsr & 1); /* SPSR.M[0]: SP_ELx, which only the kernel itself uses */
+}
 
 #include "core/cpu.h"
 static inline struct thread *thread_self(void)

@@ -38,12 +38,33 @@
         .size   \name, . - \name
         .endm
 
+        /* The same by single bytes: for names, text and short arrays. */
+        .macro  copy_bytes name, load, store
+        .global \name
+        .type   \name, %function
+\name:
+        cbz     x2, 2f
+1:      \load   w3, [x1]
+        \store  w3, [x0]
+        add     x1, x1, #1
+        add     x0, x0, #1
+        subs    x2, x2, #1
+        b.ne    1b
+2:      mov     w0, #0
+        ret
+        .size   \name, . - \name
+        .endm
+
         .global user_copy_start, user_copy_end, user_copy_fault
 user_copy_start:
         copy_words user_read, ldtr, str
         copy_words user_write, ldr, sttr
         copy_words user_read_trusted, ldr, str
         copy_words user_write_trusted, ldr, str
+        copy_bytes user_read_bytes, ldtrb, strb
+        copy_bytes user_write_bytes, ldrb, sttrb
+        copy_bytes user_read_bytes_trusted, ldrb, strb
+        copy_bytes user_write_bytes_trusted, ldrb, strb
 user_copy_end:
 
 user_copy_fault:

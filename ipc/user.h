@@ -23,6 +23,12 @@ int user_write(uint64_t to, const void *from, uint64_t words);
 int user_read_trusted(void *to, uint64_t from, uint64_t words);
 int user_write_trusted(uint64_t to, const void *from, uint64_t words);
 
+/* The same by single bytes, for any alignment. */
+int user_read_bytes(void *to, uint64_t from, uint64_t bytes);
+int user_write_bytes(uint64_t to, const void *from, uint64_t bytes);
+int user_read_bytes_trusted(void *to, uint64_t from, uint64_t bytes);
+int user_write_bytes_trusted(uint64_t to, const void *from, uint64_t bytes);
+
 extern const char user_copy_start[], user_copy_end[], user_copy_fault[];
 
 #endif

@@ -24,7 +24,8 @@ void frame_range_add(uint64_t phys, uint64_t size)
     if (!size)
         return;
     if (range_count == RANGES_MAX) {
-        log_print("memory: more than %d ranges, %lu KiB at 0x%lx left unused\n", RANGES_MAX, size >> 10, phys);
+        log_print("memory: more than %d ranges, %lu KiB at 0x%lx left unused\n", RANGES_MAX, size >> 10,
+                  phys);
         return;
     }
     ranges[range_count].next = phys;
@@ -59,7 +60,8 @@ void *frame_alloc_bytes(uint64_t size, uint64_t align, const char *what)
     return arch_phys_to_virt(start);
 }
 
-/* From the end of the last range that has room: the low ranges are the ones that the boot's first map covers. */
+/* From the end of the last range that has room: the low ranges are the ones that the boot's first map covers.
+ */
 uint64_t frame_alloc_block(uint64_t size, uint64_t align)
 {
     for (unsigned i = range_count; i-- > 0;) {

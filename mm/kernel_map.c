@@ -20,8 +20,8 @@ void kernel_map_init(const struct image_layout *image)
     pagetable_create(&kernel, 0);
     pagetable_map(&kernel, image->text_start, image->text_start + offset, image->text_end - image->text_start,
                   MAP_EXEC_KERNEL);
-    pagetable_map(&kernel, image->rodata_start, image->rodata_start + offset, image->rodata_end - image->rodata_start,
-                  0);
+    pagetable_map(&kernel, image->rodata_start, image->rodata_start + offset,
+                  image->rodata_end - image->rodata_start, 0);
     pagetable_map(&kernel, image->data_start, image->data_start + offset, image->data_end - image->data_start,
                   MAP_WRITE);
     /* The windows' tables are made now: an entry of them changes in contexts that must not allocate. */

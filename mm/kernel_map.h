@@ -1,5 +1,6 @@
 /*
- * The kernel's own addresses: image with W^X, linear map without the image and the IPC block, devices, stacks, windows.
+ * The kernel's own addresses: image with W^X, linear map without the image and the IPC block, devices,
+ * stacks, windows.
  *
  * Owns: the TTBR1 table that replaces the boot's first one. Built on CPU 0 before any other CPU runs.
  */
@@ -10,16 +11,17 @@
 
 /* The image's parts, by symbols of boot/kernel.ld; page aligned. */
 struct image_layout {
-    uint64_t phys;                      /* where the image lies */
-    uint64_t text_start, text_end;      /* virtual: executable at EL1, read-only */
-    uint64_t rodata_start, rodata_end;  /* read-only, programs of services included */
-    uint64_t data_start, data_end;      /* read-write, bss included */
+    uint64_t phys;                     /* where the image lies */
+    uint64_t text_start, text_end;     /* virtual: executable at EL1, read-only */
+    uint64_t rodata_start, rodata_end; /* read-only, programs of services included */
+    uint64_t data_start, data_end;     /* read-write, bss included */
 };
 
 /* Maps the image; remembers where it lies. Further RAM is added by kernel_map_ram. */
 void kernel_map_init(const struct image_layout *image);
 
-/* Adds [phys, phys + size) to the linear map, read-write, never executable. Not the image, not the IPC block. */
+/* Adds [phys, phys + size) to the linear map, read-write, never executable. Not the image, not the IPC block.
+ */
 void kernel_map_ram(uint64_t phys, uint64_t size);
 
 /* Device registers; returns their address. The same page twice is allowed. Boot only. */

@@ -78,7 +78,8 @@ void pagetable_create(struct pagetable *table, uint32_t ipc_pages)
     uint64_t phys = frame_alloc(tables, "the entries of the IPC region");
     table->ipc = arch_phys_to_virt(phys);
     for (unsigned i = 0; i < tables; i++)
-        arch_pte_store(entry_at(table, IPC_BASE + i * BLOCK_SIZE, 2), (phys + i * PAGE_SIZE) | PTE_TABLE | PTE_VALID);
+        arch_pte_store(entry_at(table, IPC_BASE + i * BLOCK_SIZE, 2),
+                       (phys + i * PAGE_SIZE) | PTE_TABLE | PTE_VALID);
     arch_dsb_ishst(); /* else the first walk of this table may find it empty */
 }
 
@@ -104,7 +105,8 @@ void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa)
 
     invariant(!pa != !(*entry & PTE_VALID), "pagetable 1");
     arch_pte_store(entry, pa ? pa | pagetable_attributes(MAP_WRITE) | PTE_TABLE : 0);
-    arch_dsb_ishst(); /* else the access (or the TLBI) that follows may be overtaken by a walk of the old entry */
+    arch_dsb_ishst(); /* else the access (or the TLBI) that follows may be overtaken by a walk of the old
+                         entry */
 }
 
 void pagetable_ipc_map(struct pagetable *table, uint32_t page, uint64_t pa, bool writable, bool user)

@@ -1,17 +1,17 @@
 /*
  * Translation tables: the one place that writes their entries.
  *
- * Owns: the tables' frames. Model: 39-bit addresses, 4 KiB granule, three levels; blocks of 2 MiB where the linear map
- * allows. The IPC region of a user table is one contiguous array of last-level entries, made with the table, so that
- * mapping an IPC page allocates nothing and walks nothing.
+ * Owns: the tables' frames. Model: 39-bit addresses, 4 KiB granule, three levels; blocks of 2 MiB where the
+ * linear map allows. The IPC region of a user table is one contiguous array of last-level entries, made with
+ * the table, so that mapping an IPC page allocates nothing and walks nothing.
  *
  * Invariants
- *   1. An entry goes from invalid to valid, from valid to invalid, or changes its permission; never anything else
- *      (break-before-make, Arm ARM D8.14.1). Asserted.
+ *   1. An entry goes from invalid to valid, from valid to invalid, or changes its permission; never anything
+ * else (break-before-make, Arm ARM D8.14.1). Asserted.
  *   2. No entry is writable and executable (W^X), at any level, in any table.
  *   3. Every entry of a user table is nG; every entry of the kernel's is global and closed to EL0.
- *   4. A function here that makes an entry valid publishes it (DSB ISHST) before it returns; one that takes validity or
- *      permission away does too, and leaves the invalidation to mm/unmap.h.
+ *   4. A function here that makes an entry valid publishes it (DSB ISHST) before it returns; one that takes
+ * validity or permission away does too, and leaves the invalidation to mm/unmap.h.
  */
 #ifndef MM_PAGETABLE_H
 #define MM_PAGETABLE_H
@@ -27,14 +27,16 @@
 #define MAP_PRIVATE     (1u << 5) /* nG: belongs to one ASID */
 
 struct pagetable {
-    uint64_t root;       /* physical address of the top level */
-    uint64_t *ipc;       /* last-level entries of the IPC region; NULL in the kernel's table */
+    uint64_t root; /* physical address of the top level */
+    uint64_t *ipc; /* last-level entries of the IPC region; NULL in the kernel's table */
 };
 
-/* Makes an empty table; with `ipc_pages` > 0 also the entries of the IPC region. Boot only; panics without memory. */
+/* Makes an empty table; with `ipc_pages` > 0 also the entries of the IPC region. Boot only; panics without
+ * memory. */
 void pagetable_create(struct pagetable *table, uint32_t ipc_pages);
 
-/* Maps [va, va + size) to [pa, ...). All page aligned; what was mapped there must have been invalid. Boot only. */
+/* Maps [va, va + size) to [pa, ...). All page aligned; what was mapped there must have been invalid. Boot
+ * only. */
 void pagetable_map(struct pagetable *table, uint64_t va, uint64_t pa, uint64_t size, unsigned flags);
 
 /* Puts one page of the kernel's table to `pa` (window, never executable) or takes it away (pa = 0). */

@@ -1,4 +1,5 @@
-/* Spaces and ASIDs: see space.h. The allocator is the generation scheme of arm64 systems, here with a lock on its slow path. */
+/* Spaces and ASIDs: see space.h. The allocator is the generation scheme of arm64 systems, here with a lock on
+ * its slow path. */
 #include "mm/space.h"
 #include "core/cpu.h"
 #include "core/lock.h"
@@ -16,13 +17,13 @@ static uint32_t region_pages;
 
 static struct {
     struct spinlock lock;
-    uint64_t generation; /* (atomic) in bits 63:16; the low bits are 0 */
-    uint32_t numbers;    /* ASIDs there are, 0 included */
-    uint32_t next;       /* where the search for a free one goes on */
-    uint32_t flush;      /* (lock) CPUs that must drop their TLB before they switch */
+    uint64_t generation;         /* (atomic) in bits 63:16; the low bits are 0 */
+    uint32_t numbers;            /* ASIDs there are, 0 included */
+    uint32_t next;               /* where the search for a free one goes on */
+    uint32_t flush;              /* (lock) CPUs that must drop their TLB before they switch */
     uint64_t live[CPUS_MAX];     /* (atomic) generation | number in TTBR0; 0 after a roll-over */
     uint64_t reserved[CPUS_MAX]; /* (lock) what was live at the last roll-over */
-    uint64_t *used;      /* (lock) bitmap */
+    uint64_t *used;              /* (lock) bitmap */
 } asid;
 
 static void table_create(bool user)
@@ -150,7 +151,8 @@ static uint64_t asid_renew(struct table *table)
     return asid.generation | number;
 }
 
-/* This CPU has dropped its whole TLB: only of the table still in TTBR0 may its walker have fetched anything since. */
+/* This CPU has dropped its whole TLB: only of the table still in TTBR0 may its walker have fetched anything
+ * since. */
 static void bitmaps_clear(unsigned cpu)
 {
     for (unsigned i = 0; i < table_count; i++)
@@ -181,7 +183,8 @@ static bool asid_settle_fast(struct table *table, unsigned cpu)
 
     /* The exchange fails when a roll-over has taken our live value away meanwhile. */
     return live && (value & ~ASID_NUMBER) == __atomic_load_n(&asid.generation, __ATOMIC_RELAXED) &&
-           __atomic_compare_exchange_n(&asid.live[cpu], &live, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+           __atomic_compare_exchange_n(&asid.live[cpu], &live, value, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
 }
 
 void table_switch(struct table *table)
@@ -195,8 +198,8 @@ void table_switch(struct table *table)
         asid_settle(table, cpu->number);
     if (!(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & bit) && !(seed(SEED_BITMAP_BIT) && cpu->number)) {
         __atomic_fetch_or(&table->cpus, bit, __ATOMIC_RELAXED);
-        /* Else our walker may fetch an entry that another CPU is just taking away, while that CPU, reading the
-           bitmap before our bit is seen, thinks that it need not tell us. */
+        /* Else our walker may fetch an entry that another CPU is just taking away, while that CPU, reading
+           the bitmap before our bit is seen, thinks that it need not tell us. */
         arch_dmb_ish();
     }
     cpu->live = table;

@@ -10,8 +10,8 @@ static uint64_t page_address(uint32_t page)
 }
 
 /*
- * Makes the change of an entry, already published, known to every CPU that may have it cached. The caller's DSB ISHST
- * orders the bitmap's load behind the entry's store: no access starts before that DSB is through.
+ * Makes the change of an entry, already published, known to every CPU that may have it cached. The caller's
+ * DSB ISHST orders the bitmap's load behind the entry's store: no access starts before that DSB is through.
  */
 static void invalidate(struct table *table, uint32_t page)
 {

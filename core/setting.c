@@ -1,0 +1,46 @@
+/* Boot settings: see setting.h. */
+#include "core/setting.h"
+#include <stddef.h>
+#include "core/log.h"
+#include "core/string.h"
+
+#define SETTING_BYTES 512
+
+static char words[SETTING_BYTES]; /* each ended by a 0 */
+static size_t used;
+
+void setting_init(const char *command_line)
+{
+    used = 0;
+    while (*command_line) {
+        size_t length = 0;
+        while (command_line[length] && command_line[length] != ' ')
+            length++;
+        if (length && used + length + 1 > SETTING_BYTES) {
+            log_print("boot: settings after the first %d bytes are left out\n", SETTING_BYTES);
+            return;
+        }
+        if (length) {
+            memcpy(words + used, command_line, length);
+            words[used + length] = 0;
+            used += length + 1;
+        }
+        command_line += length + (command_line[length] == ' ');
+    }
+}
+
+const char *setting_find(const char *key)
+{
+    size_t length = strlen(key);
+    const char *value = NULL;
+
+    for (size_t at = 0; at < used; at += strlen(words + at) + 1) {
+        if (strncmp(words + at, key, length))
+            continue;
+        if (words[at + length] == '=')
+            value = words + at + length + 1;
+        else if (!words[at + length])
+            value = "";
+    }
+    return value;
+}

@@ -1,0 +1,16 @@
+/*
+ * Boot settings: key=value words of the command line.
+ *
+ * Owns: a copy of the command line. A word without `=` has the value "". The last of several with one key
+ * counts.
+ */
+#ifndef CORE_SETTING_H
+#define CORE_SETTING_H
+
+/* Keeps a copy; what does not fit into it is reported and left out, by whole words. */
+void setting_init(const char *command_line);
+
+/* The value of a key ("300" for "age" in "age=300"); NULL when it is not given. Valid for ever. */
+const char *setting_find(const char *key);
+
+#endif

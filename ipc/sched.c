@@ -1,0 +1,274 @@
+/* The queues of one CPU: see sched.h, and thread.h for the model. */
+#include <stddef.h>
+#include "ipc/sched.h"
+#include "core/arch.h"
+#include "core/cpu.h"
+#include "core/irq.h"
+#include "core/log.h"
+#include "core/timer.h"
+#include "ipc/service.h"
+#include "mm/space.h"
+
+#define SLICE_NS 2000000
+
+static struct context abandoned[CPUS_MAX]; /* where a switch saves what nobody will need */
+static bool instructions_counted;          /* the CPU has a performance monitor */
+
+/* ---- Run queue ---- */
+
+void sched_push_front(struct thread *thread)
+{
+    struct cpu *cpu = cpu_self();
+
+    thread->run_next = cpu->run_first;
+    cpu->run_first = thread;
+    if (!cpu->run_last)
+        cpu->run_last = thread;
+}
+
+void sched_push_back(struct thread *thread)
+{
+    struct cpu *cpu = cpu_self();
+
+    thread->run_next = NULL;
+    if (cpu->run_last)
+        cpu->run_last->run_next = thread;
+    else
+        cpu->run_first = thread;
+    cpu->run_last = thread;
+}
+
+static struct thread *run_pop(struct cpu *cpu)
+{
+    struct thread *thread = cpu->run_first;
+
+    if (!thread)
+        return cpu->idle;
+    cpu->run_first = thread->run_next;
+    if (!cpu->run_first)
+        cpu->run_last = NULL;
+    return thread;
+}
+
+void sched_push_remote(struct thread *thread)
+{
+    struct cpu *cpu = &cpus[thread->cpu];
+    struct thread *first = __atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED);
+
+    do {
+        thread->inbox_next = first;
+    } while (
+        !__atomic_compare_exchange_n(&cpu->inbox, &first, thread, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    arch_dmb_ish(); /* else we may read `sleeping` before our thread is seen: it sleeps on, and nobody rings
+                       (thread 3) */
+    if (__atomic_load_n(&cpu->sleeping, __ATOMIC_RELAXED))
+        irq_send(thread->cpu, IPI_WAKE);
+}
+
+/* Moves what others left here to the run queue, in the order in which it came. */
+static void inbox_empty(struct cpu *cpu)
+{
+    struct thread *oldest = NULL;
+
+    if (!__atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED))
+        return;
+    for (struct thread *t = __atomic_exchange_n(&cpu->inbox, NULL, __ATOMIC_ACQUIRE), *next; t; t = next) {
+        next = t->inbox_next;
+        t->inbox_next = oldest;
+        oldest = t;
+    }
+    for (struct thread *next; oldest; oldest = next) {
+        next = oldest->inbox_next;
+        sched_push_back(oldest);
+    }
+}
+
+bool sched_others_ready(void)
+{
+    struct cpu *cpu = cpu_self();
+
+    return cpu->run_first || __atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED);
+}
+
+/* ---- Timer ---- */
+
+static void timer_arm(struct cpu *cpu, bool busy)
+{
+    uint64_t deadline = cpu->timers ? cpu->timers->deadline : UINT64_MAX;
+
+    if (busy && cpu->slice_end < deadline)
+        deadline = cpu->slice_end;
+    arch_timer_set(deadline);
+}
+
+void sched_timer_add(struct thread *thread, uint64_t deadline)
+{
+    struct cpu *cpu = cpu_self();
+    struct thread **link = &cpu->timers;
+
+    while (*link && (*link)->deadline <= deadline)
+        link = &(*link)->timer_next;
+    thread->deadline = deadline;
+    thread->timer_next = *link;
+    thread->on_timer = true;
+    *link = thread;
+    if (cpu->timers == thread)
+        timer_arm(cpu, true);
+}
+
+void sched_timer_remove(struct thread *thread)
+{
+    if (!thread->on_timer)
+        return;
+    struct thread **link = &cpu_self()->timers;
+    while (*link != thread)
+        link = &(*link)->timer_next;
+    *link = thread->timer_next;
+    thread->on_timer = false;
+}
+
+/* The timer's interrupt: deadlines that have passed, and the end of the slice. */
+static void timer_tick(void *argument)
+{
+    struct cpu *cpu = cpu_self();
+    uint64_t now = timer_now();
+
+    (void)argument;
+    while (cpu->timers && cpu->timers->deadline <= now) {
+        struct thread *thread = cpu->timers;
+        sched_timer_remove(thread);
+        thread_timeout(thread);
+    }
+    if (now >= cpu->slice_end) {
+        cpu->slice_end = now + timer_ticks(SLICE_NS);
+        cpu->reschedule = sched_others_ready();
+    }
+    timer_arm(cpu, cpu->current != cpu->idle);
+}
+
+/* ---- Floating point ---- */
+
+void sched_fp_forget(struct thread *thread)
+{
+    if (cpu_self()->fp_owner == thread)
+        cpu_self()->fp_owner = NULL;
+}
+
+void thread_fp_enable(void)
+{
+    struct cpu *cpu = cpu_self();
+
+    arch_fp_open(true);
+    arch_isb(); /* else the save below may still be trapped */
+    if (cpu->fp_owner)
+        fp_save(cpu->fp_owner->fp);
+    fp_load(cpu->current->fp);
+    cpu->fp_owner = cpu->current;
+    cpu->fp_open = true;
+}
+
+static void fp_switch(struct cpu *cpu, const struct thread *next)
+{
+    bool open = cpu->fp_owner == next;
+
+    if (open == cpu->fp_open)
+        return;
+    arch_fp_open(open); /* in force by the exception return to the service: no ISB */
+    cpu->fp_open = open;
+}
+
+/* ---- Switching ---- */
+
+static void instructions_count(struct cpu *cpu, struct thread *from)
+{
+    if (!instructions_counted)
+        return;
+    uint64_t now = arch_instructions_read();
+    if (from->service)
+        from->service->counts[cpu->number].instructions += (uint32_t)(now - cpu->started);
+    cpu->started = now;
+}
+
+/* Makes `next` the current thread in everything but the registers. */
+static void current_set(struct cpu *cpu, struct thread *next)
+{
+    struct thread *from = cpu->current;
+
+    instructions_count(cpu, from);
+    if (from == cpu->idle) {
+        cpu->slice_end = timer_now() + timer_ticks(SLICE_NS);
+        timer_arm(cpu, true);
+    }
+    cpu->current = next;
+    if (!next->in_service)
+        return; /* kernel threads touch no user address: the table of the thread before stays live */
+    table_switch(next->space->table);
+    fp_switch(cpu, next);
+    arch_sysreg_write(tpidr_el0, next->tls);
+}
+
+void sched_switch(void)
+{
+    struct cpu *cpu = cpu_self();
+    struct thread *from = cpu->current;
+
+    inbox_empty(cpu);
+    struct thread *next = run_pop(cpu);
+    if (next == from)
+        return;
+    if (from->in_service)
+        from->tls = arch_sysreg_read(tpidr_el0);
+    current_set(cpu, next);
+    context_switch(&from->context, &next->context);
+}
+
+void sched_leave(void)
+{
+    struct cpu *cpu = cpu_self();
+
+    inbox_empty(cpu);
+    struct thread *next = run_pop(cpu);
+    current_set(cpu, next);
+    context_switch(&abandoned[cpu->number], &next->context);
+    panic("thread: one that had ended came back");
+}
+
+/* What runs when nothing can (thread 3). */
+static void idle_loop(void *argument)
+{
+    struct cpu *cpu = cpu_self();
+
+    (void)argument;
+    for (;;) {
+        arch_irq_disable();
+        timer_arm(cpu, false);
+        __atomic_store_n(&cpu->sleeping, 1, __ATOMIC_RELAXED);
+        arch_dmb_ish(); /* else we may look before others can see that we sleep: they would not ring */
+        if (!sched_others_ready())
+            arch_wait_for_interrupt();
+        __atomic_store_n(&cpu->sleeping, 0, __ATOMIC_RELAXED);
+        arch_irq_enable(); /* what woke us is handled here */
+        arch_isb();        /* else the masking below may come before it is taken */
+        arch_irq_disable();
+        if (sched_others_ready())
+            sched_switch();
+    }
+}
+
+void thread_cpu_init(unsigned cpu)
+{
+    cpus[cpu].idle = thread_create_kernel(NULL, "idle", cpu, idle_loop, NULL);
+}
+
+void thread_cpu_run(void)
+{
+    struct cpu *cpu = cpu_self();
+
+    arch_irq_disable();
+    instructions_counted = arch_instructions_counted();
+    arch_fp_open(false);
+    irq_register(IRQ_TIMER, timer_tick, NULL, cpu->number);
+    cpu->current = cpu->idle;
+    context_switch(&abandoned[cpu->number], &cpu->idle->context);
+    panic("thread: the boot came back");
+}

@@ -1,0 +1,181 @@
+/* Services at run time: threads, stopping, restarting. How they are made and wired at boot is in wiring.c. */
+#include <stddef.h>
+#include "ipc/service.h"
+#include "core/arch.h"
+#include "core/cpu.h"
+#include "core/irq.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "ipc/page.h"
+#include "ipc/port.h"
+#include "ipc/rpc.h"
+#include "ipc/thread.h"
+#include "mm/space.h"
+
+#define SPSR_EL0 0x0 /* EL0t, interrupts open */
+#define SPSR_EL1 0x4 /* EL1t: EL1 on SP_EL0 */
+
+struct service services[SERVICES_MAX];
+unsigned service_count;
+
+/* Between threads of one service that start another in the same slot. */
+static struct spinlock start_lock;
+
+struct port *service_wire_out(const struct service *driver)
+{
+    for (uint32_t i = 0; i < driver->handle_count; i++)
+        if (driver->handles[i].rights & RIGHT_SEND)
+            return driver->handles[i].port;
+    return NULL;
+}
+
+const struct service *service_of_address(uint64_t address)
+{
+    for (unsigned i = 0; i < service_count; i++)
+        if (services[i].program && address - services[i].program->base < SLOT_SIZE)
+            return &services[i];
+    return NULL;
+}
+
+const struct service *service_of_space(unsigned space)
+{
+    for (unsigned i = 0; i < service_count; i++)
+        if (space && services[i].space->number == space)
+            return &services[i];
+    return NULL;
+}
+
+/* ---- Threads ---- */
+
+/* The first words of a thread: what its start code is given, and its TLS block, at the top of its stack. */
+static void stack_prepare(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
+                          struct trapframe *frame, uint64_t *tls)
+{
+    uint64_t top = service->stacks_start + (slot + 1) * 2 * USER_STACK_SIZE;
+    uint64_t start = top - sizeof(struct baton_start);
+    struct baton_start *in_stack =
+        (struct baton_start *)((char *)arch_phys_to_virt(service->stacks_phys +
+                                                         (slot + 1) * USER_STACK_SIZE) -
+                               sizeof(struct baton_start));
+
+    *tls = (start - service->program->tls_size) & ~15ul;
+    *in_stack = (struct baton_start){.thread = slot,
+                                     .entry = entry,
+                                     .argument = argument,
+                                     .tls = *tls,
+                                     .heap_start = service->writable_end - service->row->heap,
+                                     .heap_end = service->writable_end};
+    *frame = (struct trapframe){.elr = service->program->entry, .sp = *tls};
+    frame->spsr = service->placement == BATON_ISOLATED ? SPSR_EL0 : SPSR_EL1;
+    frame->x[0] = start;
+}
+
+bool service_thread_start(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
+                          unsigned cpu)
+{
+    struct thread *thread = service->threads[slot];
+    struct trapframe frame;
+    uint64_t tls;
+
+    spin_lock(&start_lock);
+    bool startable = __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING &&
+                     __atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD;
+    if (startable) {
+        stack_prepare(service, slot, entry, argument, &frame, &tls);
+        __atomic_fetch_add(&service->threads_alive, 1, __ATOMIC_RELAXED);
+        thread_reset(thread, cpu, &frame, tls);
+    }
+    spin_unlock(&start_lock);
+    if (startable)
+        thread_wake(thread);
+    return startable;
+}
+
+/* ---- Stopping ---- */
+
+void service_stop(struct service *service, const char *why)
+{
+    uint32_t expected = SERVICE_RUNNING;
+
+    if (!__atomic_compare_exchange_n(&service->state, &expected, SERVICE_STOPPING, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return;
+    log_print("service %s stops: %s\n", service->name, why);
+    /* Those that wait find the state changed; those that run are interrupted and find it on their way back.
+     */
+    for (unsigned i = 0; i < service->row->threads; i++) {
+        struct thread *thread = service->threads[i];
+        if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD || thread == thread_self())
+            continue;
+        thread_wake(thread);
+        if (thread->cpu != cpu_number())
+            irq_send(thread->cpu, IPI_WAKE);
+    }
+}
+
+void service_check_stopping(void)
+{
+    struct service *service = thread_self()->service;
+
+    if (__atomic_load_n(&service->state, __ATOMIC_RELAXED) != SERVICE_RUNNING)
+        thread_exit();
+}
+
+/* .data from its pristine copy, .bss and heap zero, as before the first start. */
+static void memory_reset(struct service *service)
+{
+    char *data = arch_phys_to_virt(service->data_phys);
+    uint64_t size = service->writable_end - service->writable_start;
+
+    memcpy(data, service->program->data, service->program->data_size);
+    memset(data + service->program->data_size, 0, size - service->program->data_size);
+}
+
+static void restart(struct service *service)
+{
+    struct port *port;
+
+    service->restarts++;
+    service->faulted = false;
+    memory_reset(service);
+    for (unsigned i = 0; (port = port_at(i)); i++)
+        if (port->receiver == service)
+            port_open(port);
+    log_print("service %s starts again (%u)\n", service->name, service->restarts);
+    __atomic_store_n(&service->state, SERVICE_RUNNING, __ATOMIC_RELEASE);
+    service_thread_start(service, 0, 0, 0, service->row->cpu % cpu_count);
+}
+
+void service_finish(struct service *service)
+{
+    struct port *port;
+
+    __atomic_store_n(&service->state, SERVICE_STOPPING,
+                     __ATOMIC_RELEASE); /* also when its threads just returned */
+    __atomic_store_n(&service->counter_count, 0, __ATOMIC_RELAXED);
+    for (unsigned i = 0; (port = port_at(i)); i++)
+        if (port->receiver == service)
+            port_close(port);
+    rpc_abort_service(service);
+    uint32_t released = page_release_all(service->space);
+    __atomic_store_n(&service->state, SERVICE_STOPPED, __ATOMIC_RELEASE);
+    log_print("service %s stopped: %u pages given back\n", service->name, released);
+    if (service->faulted && service->row->on_fault == BATON_RESTART)
+        restart(service);
+}
+
+void services_start(void)
+{
+    struct thread *thread;
+
+    for (unsigned i = 0; i < service_count; i++) {
+        if (!services[i].row)
+            continue;
+        memory_reset(&services[i]);
+        service_thread_start(&services[i], 0, 0, 0, services[i].row->cpu % cpu_count);
+    }
+    /* The drivers' and the console's: made at boot, parked until there is someone to send to. */
+    for (unsigned i = 0; (thread = thread_at(i)); i++)
+        if (!thread->in_service && thread->service)
+            thread_wake(thread);
+}

@@ -1,0 +1,208 @@
+/* System calls on pages, threads, the log and settings, and the way into all calls: see syscall.h,
+ * apps/baton.h. */
+#include <stddef.h>
+#include "ipc/syscall.h"
+#include "core/abi.h"
+#include "core/cpu.h"
+#include "core/log.h"
+#include "core/setting.h"
+#include "core/string.h"
+#include "core/timer.h"
+#include "ipc/page.h"
+#include "ipc/port.h"
+#include "ipc/service.h"
+#include "ipc/syscall_message.h"
+#include "ipc/thread.h"
+#include "ipc/transfer.h"
+
+#define NAME_BYTES 64
+#define TEXT_BYTES 256
+
+/* ---- Pages ---- */
+
+static int64_t call_page_get(struct service *service, const uint64_t *args)
+{
+    uint32_t pages[BATON_BATCH];
+
+    if (!args[1] || args[1] > BATON_BATCH)
+        return BATON_EINVAL;
+    if (!transfer_writable(service, args[0], args[1] * sizeof(*pages)))
+        return BATON_EFAULT;
+    int got = page_get(service->space, pages, (unsigned)args[1]);
+    if (got <= 0)
+        return got;
+    if (!transfer_write(service, args[0], pages, (unsigned)got * sizeof(*pages)))
+        return got;
+    for (int i = 0; i < got; i++)
+        page_release(service->space, pages[i]);
+    return BATON_EFAULT;
+}
+
+/* The first pages for which `operation` succeeds; an error only when the very first fails. */
+static int64_t pages_each(struct service *service, const uint64_t *args,
+                          int (*operation)(struct space *space, uint32_t page))
+{
+    uint32_t pages[BATON_BATCH];
+
+    if (!args[1] || args[1] > BATON_BATCH)
+        return BATON_EINVAL;
+    if (transfer_read(service, pages, args[0], args[1] * sizeof(*pages)))
+        return BATON_EFAULT;
+    for (unsigned i = 0; i < args[1]; i++) {
+        int result = operation(service->space, pages[i]);
+        if (result)
+            return i ? (int)i : result;
+    }
+    return (int64_t)args[1];
+}
+
+static int64_t call_page_duplicate(struct service *service, const uint64_t *args)
+{
+    return pages_each(service, args, page_duplicate);
+}
+
+static int64_t call_page_release(struct service *service, const uint64_t *args)
+{
+    return pages_each(service, args, page_release);
+}
+
+/* ---- Names ---- */
+
+static int name_read(const struct service *service, char *name, uint64_t address, uint64_t length)
+{
+    if (!length || length >= NAME_BYTES)
+        return BATON_EINVAL;
+    if (transfer_read(service, name, address, length))
+        return BATON_EFAULT;
+    name[length] = 0;
+    return 0;
+}
+
+static int64_t call_port_find(struct service *service, const uint64_t *args)
+{
+    char name[NAME_BYTES];
+    int result = name_read(service, name, args[0], args[1]);
+
+    if (result)
+        return result;
+    for (uint32_t i = 0; i < service->handle_count; i++)
+        if (!strcmp(service->handles[i].port->name, name))
+            return i;
+    return BATON_ENOENT;
+}
+
+static int64_t call_setting(struct service *service, const uint64_t *args)
+{
+    char name[NAME_BYTES];
+    int result = name_read(service, name, args[0], args[1]);
+
+    if (result)
+        return result;
+    const char *value = setting_find(name);
+    if (!value)
+        return BATON_ENOENT;
+    size_t length = strlen(value);
+    if (length + 1 > args[3])
+        return BATON_EINVAL;
+    if (transfer_write(service, args[2], value, length + 1))
+        return BATON_EFAULT;
+    return (int64_t)length;
+}
+
+/* ---- Threads ---- */
+
+static int64_t call_thread_start(struct service *service, const uint64_t *args)
+{
+    if (args[2] >= cpu_count || args[0] < service->entry_start || args[0] >= service->entry_end ||
+        args[0] & 3)
+        return BATON_EINVAL;
+    for (unsigned slot = 1; slot < service->row->threads; slot++)
+        if (service_thread_start(service, slot, args[0], args[1], (unsigned)args[2]))
+            return slot;
+    return BATON_ELIMIT;
+}
+
+static int64_t call_yield(struct service *service, const uint64_t *args)
+{
+    (void)service, (void)args;
+    thread_yield();
+    return 0;
+}
+
+static int64_t call_sleep(struct service *service, const uint64_t *args)
+{
+    uint64_t deadline = timer_deadline(args[0]);
+
+    while (thread_park(deadline))
+        if (__atomic_load_n(&service->state, __ATOMIC_RELAXED) != SERVICE_RUNNING)
+            break; /* stopping: on the way out */
+    return 0;
+}
+
+static int64_t call_exit(struct service *service, const uint64_t *args)
+{
+    (void)service, (void)args;
+    thread_exit();
+}
+
+/* ---- Log and counters ---- */
+
+/* Text of a service goes to the console under its name; control characters cannot reach the terminal. */
+static int64_t call_log(struct service *service, const uint64_t *args)
+{
+    char text[TEXT_BYTES + 1];
+    uint64_t length = args[1];
+
+    if (length > TEXT_BYTES)
+        return BATON_EINVAL;
+    if (transfer_read(service, text, args[0], length))
+        return BATON_EFAULT;
+    while (length && text[length - 1] == '\n')
+        length--;
+    for (uint64_t i = 0; i < length; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            text[i] = text[i] == '\n' || text[i] == '\t' ? ' ' : '?';
+    text[length] = 0;
+    log_print("%s: %s\n", service->name, text);
+    return 0;
+}
+
+static int64_t call_counters(struct service *service, const uint64_t *args)
+{
+    if (args[1] > BATON_COUNTERS || args[0] & 7)
+        return BATON_EINVAL;
+    if (!transfer_writable(service, args[0], args[1] * sizeof(struct baton_counter)))
+        return BATON_EFAULT;
+    service->counters = (const struct baton_counter *)args[0];
+    __atomic_store_n(&service->counter_count, (uint32_t)args[1], __ATOMIC_RELEASE);
+    return 0;
+}
+
+typedef int64_t (*call)(struct service *service, const uint64_t *args);
+
+static const call calls[BATON_CALL_COUNT] = {
+    [BATON_CALL_SEND] = syscall_send,
+    [BATON_CALL_RECEIVE] = syscall_receive,
+    [BATON_CALL_RPC] = syscall_rpc,
+    [BATON_CALL_REPLY] = syscall_reply,
+    [BATON_CALL_PAGE_GET] = call_page_get,
+    [BATON_CALL_PAGE_DUPLICATE] = call_page_duplicate,
+    [BATON_CALL_PAGE_RELEASE] = call_page_release,
+    [BATON_CALL_PORT_FIND] = call_port_find,
+    [BATON_CALL_THREAD_START] = call_thread_start,
+    [BATON_CALL_YIELD] = call_yield,
+    [BATON_CALL_SLEEP] = call_sleep,
+    [BATON_CALL_EXIT] = call_exit,
+    [BATON_CALL_LOG] = call_log,
+    [BATON_CALL_COUNTERS] = call_counters,
+    [BATON_CALL_SETTING] = call_setting,
+};
+
+void syscall_dispatch(struct trapframe *frame)
+{
+    uint64_t number = frame->x[8];
+
+    frame->x[0] = number < BATON_CALL_COUNT ? (uint64_t)calls[number](thread_self()->service, frame->x)
+                                            : (uint64_t)BATON_ENOSYS;
+    service_check_stopping();
+}

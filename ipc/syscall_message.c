@@ -1,0 +1,250 @@
+/*
+ * Send, receive, rpc and reply, as services call them.
+ *
+ * In this state of the system every unmap is synchronous and complete when send returns (DASH figure 3A, on
+ * all CPUs of the bitmap). So `trusted` has nothing to defer and `trust_sender` nothing to wait for: both are
+ * checked and accepted. `immediate_access` decides between mapping here and mapping by fault.
+ */
+#include <stddef.h>
+#include "ipc/syscall_message.h"
+#include "core/cpu.h"
+#include "core/timer.h"
+#include "ipc/port.h"
+#include "ipc/rpc.h"
+#include "ipc/service.h"
+#include "ipc/thread.h"
+#include "ipc/transfer.h"
+#include "mm/space.h"
+
+#define SEND_FLAGS    (BATON_TRUSTED | BATON_DUPLICATE)
+#define RECEIVE_FLAGS (BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)
+
+struct batch {
+    uint64_t addresses[BATON_BATCH]; /* of the service's messages, copied once */
+    struct message *messages[BATON_BATCH];
+    unsigned count;
+};
+
+static bool running(const struct service *service)
+{
+    return __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING;
+}
+
+/* The port behind a handle with the right that is needed; else NULL and the error. */
+static struct port *port_of(const struct service *service, uint64_t number, uint32_t right,
+                            const struct handle **handle, int *error)
+{
+    *handle = service_handle(service, number);
+    *error = !*handle ? BATON_EHANDLE : !((*handle)->rights & right) ? BATON_ERIGHT : 0;
+    return *error ? NULL : (*handle)->port;
+}
+
+static int addresses_read(const struct service *service, struct batch *batch, uint64_t from, uint64_t count)
+{
+    if (!count || count > BATON_BATCH)
+        return BATON_EINVAL;
+    batch->count = (unsigned)count;
+    return transfer_read_words(service, batch->addresses, from, count);
+}
+
+/* ---- Send ---- */
+
+/* Station 6: copies messages in until one is wrong; returns how many, or the first one's error. */
+static int batch_fill(struct service *service, struct batch *batch, uint32_t source, bool duplicate)
+{
+    unsigned got = message_alloc(batch->messages, batch->count), filled = 0;
+    int result = got ? 0 : BATON_ENOMEM;
+
+    for (; filled < got; filled++) {
+        result = transfer_in(service, batch->addresses[filled], batch->messages[filled], duplicate);
+        if (result)
+            break;
+        batch->messages[filled]->abi.source = source;
+    }
+    message_free(batch->messages + filled, got - filled);
+    return filled ? (int)filled : result;
+}
+
+/* Station 7: into the port; waits for room until `deadline`. Returns how many went, or an error when none
+ * did. */
+static int batch_send(struct service *service, struct port *port, struct message *const *messages,
+                      unsigned count, uint64_t timeout)
+{
+    struct thread *self = thread_self();
+    int result = port_send(port, messages, count);
+
+    if (result != BATON_EFULL && (result < 0 || (unsigned)result == count))
+        return result;
+    unsigned sent = result < 0 ? 0 : (unsigned)result;
+    uint64_t deadline = timeout ? timer_deadline(timeout) : 0;
+    bool in_time = timeout;
+    while (sent < count && in_time && running(service)) {
+        port_sender_add(port, self);
+        result = port_send(port, messages + sent, count - sent);
+        if (result == BATON_EFULL)
+            in_time = thread_park(deadline);
+        port_sender_remove(port, self);
+        if (result == BATON_EDEAD)
+            break;
+        sent += result > 0 ? (unsigned)result : 0;
+    }
+    if (sent || result == BATON_EDEAD)
+        return sent ? (int)sent : result;
+    return timeout ? BATON_ETIMEOUT : BATON_EFULL;
+}
+
+int64_t syscall_send(struct service *service, const uint64_t *args)
+{
+    struct batch batch;
+    const struct handle *handle;
+    int error;
+    struct port *port = port_of(service, args[0], RIGHT_SEND, &handle, &error);
+    bool duplicate = args[3] & BATON_DUPLICATE;
+
+    if (!port)
+        return error;
+    if (args[3] & ~SEND_FLAGS)
+        return BATON_EINVAL;
+    if ((error = addresses_read(service, &batch, args[1], args[2])))
+        return error;
+    int filled = batch_fill(service, &batch, handle->source, duplicate);
+    if (filled < 0)
+        return filled;
+    int sent = batch_send(service, port, batch.messages, (unsigned)filled, args[4]);
+    for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < (unsigned)filled; i++) {
+        transfer_undo(service, batch.messages[i], duplicate);
+        message_free(&batch.messages[i], 1);
+    }
+    if (sent > 0)
+        service->counts[cpu_number()].messages_out += (unsigned)sent;
+    return sent;
+}
+
+/* ---- Receive ---- */
+
+/* Takes at least one message, waiting for it until `deadline`; returns how many, or an error. */
+static int batch_take(struct service *service, struct port *port, struct batch *batch, uint64_t timeout)
+{
+    struct thread *self = thread_self();
+    unsigned taken = port_take(port, batch->messages, batch->count);
+
+    if (taken)
+        return (int)taken;
+    if (!timeout)
+        return BATON_EEMPTY;
+    uint64_t deadline = timer_deadline(timeout);
+    bool in_time = true;
+    while (!taken && in_time && running(service)) {
+        port_receiver_add(port, self);
+        taken = port_take(port, batch->messages, batch->count);
+        if (!taken)
+            in_time = thread_park(deadline);
+        port_receiver_remove(port, self);
+        if (!taken)
+            taken = port_take(port, batch->messages, batch->count);
+    }
+    return taken ? (int)taken : in_time ? BATON_EDEAD : BATON_ETIMEOUT;
+}
+
+/* Station 4: messages to the service's memory, from the front; what cannot be received is dropped with its
+ * error. */
+static int batch_deliver(struct service *service, struct batch *batch, unsigned count, uint64_t flags)
+{
+    unsigned delivered = 0;
+    int error = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        int result = transfer_out(service, batch->addresses[delivered], batch->messages[i],
+                                  flags & BATON_IMMEDIATE_ACCESS);
+        if (!result) {
+            batch->messages[delivered++] = batch->messages[i];
+            continue;
+        }
+        message_drop(batch->messages[i]);
+        error = result;
+    }
+    message_free(batch->messages, delivered);
+    service->counts[cpu_number()].messages_in += delivered;
+    return delivered ? (int)delivered : error;
+}
+
+int64_t syscall_receive(struct service *service, const uint64_t *args)
+{
+    struct batch batch;
+    const struct handle *handle;
+    int error;
+    struct port *port = port_of(service, args[0], RIGHT_RECEIVE, &handle, &error);
+
+    if (!port)
+        return error;
+    if (args[3] & ~RECEIVE_FLAGS)
+        return BATON_EINVAL;
+    if ((error = addresses_read(service, &batch, args[1], args[2])))
+        return error;
+    for (unsigned i = 0; i < batch.count; i++) {
+        if (batch.addresses[i] & 7)
+            return BATON_EINVAL;
+        if (!transfer_writable(service, batch.addresses[i], sizeof(struct baton_message)))
+            return BATON_EFAULT;
+    }
+    if (__atomic_load_n(&service->space->pages, __ATOMIC_RELAXED) >= service->space->page_limit)
+        return BATON_ELIMIT;
+    int taken = batch_take(service, port, &batch, args[4]);
+    return taken < 0 ? taken : batch_deliver(service, &batch, (unsigned)taken, args[3]);
+}
+
+/* ---- Call and reply ---- */
+
+int64_t syscall_rpc(struct service *service, const uint64_t *args)
+{
+    struct batch batch = {.addresses = {args[1]}, .count = 1};
+    struct message *reply;
+    const struct handle *handle;
+    int error;
+    struct port *port = port_of(service, args[0], RIGHT_SEND, &handle, &error);
+
+    if (!port)
+        return error;
+    if (args[3] & ~(SEND_FLAGS | RECEIVE_FLAGS) || args[3] & BATON_DUPLICATE || args[2] & 7)
+        return BATON_EINVAL;
+    if (!transfer_writable(service, args[2], sizeof(struct baton_message)))
+        return BATON_EFAULT;
+    if ((error = batch_fill(service, &batch, handle->source, false)) < 0)
+        return error;
+    uint64_t deadline = timer_deadline(args[4]);
+    rpc_begin(batch.messages[0]);
+    int sent = batch_send(service, port, batch.messages, 1, args[4]);
+    if (sent < 0) {
+        rpc_cancel();
+        transfer_undo(service, batch.messages[0], false);
+        batch.messages[0]->caller = NULL;
+        message_free(batch.messages, 1);
+        return sent;
+    }
+    service->counts[cpu_number()].messages_out++;
+    if ((error = rpc_wait(&reply, deadline)))
+        return error;
+    batch.addresses[0] = args[2];
+    batch.messages[0] = reply;
+    error = batch_deliver(service, &batch, 1, args[3]);
+    return error < 0 ? error : 0;
+}
+
+int64_t syscall_reply(struct service *service, const uint64_t *args)
+{
+    struct batch batch = {.addresses = {args[1]}, .count = 1};
+
+    if (args[2] & ~BATON_TRUSTED)
+        return BATON_EINVAL;
+    struct thread *caller = rpc_claim(args[0], service);
+    if (!caller)
+        return BATON_EOWNER;
+    int filled = batch_fill(service, &batch, BATON_SOURCE_SERVICE + service->number, false);
+    if (filled < 0) {
+        rpc_unclaim(caller, service);
+        return filled;
+    }
+    rpc_answer(caller, batch.messages[0]);
+    service->counts[cpu_number()].messages_out++;
+    return 0;
+}

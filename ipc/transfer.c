@@ -1,0 +1,222 @@
+/* Messages and arguments between services and the kernel: see transfer.h. */
+#include "ipc/transfer.h"
+#include "core/cpu.h"
+#include "core/log.h"
+#include "ipc/page.h"
+#include "ipc/rpc.h"
+#include "ipc/service.h"
+#include "ipc/user.h"
+#include "mm/space.h"
+
+static bool in_stack(const struct service *service, uint64_t address, uint64_t bytes)
+{
+    uint64_t offset = address - service->stacks_start;
+
+    /* Every stack is the upper half of its place (core/layout.h): an address whose half bit is clear is a
+     * guard's. */
+    return service->row && offset / (2 * USER_STACK_SIZE) < service->row->threads &&
+           offset & USER_STACK_SIZE && bytes <= USER_STACK_SIZE - (offset & (USER_STACK_SIZE - 1));
+}
+
+bool transfer_writable(const struct service *service, uint64_t address, uint64_t bytes)
+{
+    uint64_t offset = address - service->writable_start,
+             size = service->writable_end - service->writable_start;
+
+    return (offset < size && bytes <= size - offset) || in_stack(service, address, bytes);
+}
+
+static bool readable(const struct service *service, uint64_t address, uint64_t bytes)
+{
+    uint64_t offset = address - service->program->rodata_base;
+
+    return (offset < service->program->rodata_size && bytes <= service->program->rodata_size - offset) ||
+           transfer_writable(service, address, bytes);
+}
+
+static bool isolated(const struct service *service)
+{
+    return service->placement == BATON_ISOLATED;
+}
+
+int transfer_read(const struct service *service, void *to, uint64_t from, uint64_t bytes)
+{
+    if (!readable(service, from, bytes))
+        return BATON_EFAULT;
+    int result =
+        isolated(service) ? user_read_bytes(to, from, bytes) : user_read_bytes_trusted(to, from, bytes);
+    return result ? BATON_EFAULT : 0;
+}
+
+int transfer_write(const struct service *service, uint64_t to, const void *from, uint64_t bytes)
+{
+    if (!transfer_writable(service, to, bytes))
+        return BATON_EFAULT;
+    int result =
+        isolated(service) ? user_write_bytes(to, from, bytes) : user_write_bytes_trusted(to, from, bytes);
+    return result ? BATON_EFAULT : 0;
+}
+
+static int words_read(const struct service *service, void *to, uint64_t from, uint64_t words)
+{
+    return isolated(service) ? user_read(to, from, words) : user_read_trusted(to, from, words);
+}
+
+int transfer_read_words(const struct service *service, uint64_t *to, uint64_t from, uint64_t words)
+{
+    if (from & 7)
+        return BATON_EINVAL;
+    if (!transfer_writable(service, from, words * 8) || words_read(service, to, from, words))
+        return BATON_EFAULT;
+    return 0;
+}
+
+static int words_write(const struct service *service, uint64_t to, const void *from, uint64_t words)
+{
+    return isolated(service) ? user_write(to, from, words) : user_write_trusted(to, from, words);
+}
+
+/* The words of data[] that hold the inline bytes: index of the first, and how many. */
+static unsigned inline_words(const struct baton_message *abi, unsigned *first)
+{
+    *first = abi->inline_offset / 8;
+    return abi->inline_length ? (abi->inline_offset + abi->inline_length + 7u) / 8 - *first : 0;
+}
+
+static bool header_valid(const struct baton_message *abi)
+{
+    return abi->inline_offset + abi->inline_length <= BATON_INLINE_BYTES && abi->pieces <= BATON_PIECES &&
+           !abi->flags;
+}
+
+/* The copy is complete: do its parts add up, and is each piece inside a page of the region? */
+static bool pieces_valid(const struct baton_message *abi)
+{
+    uint32_t length = abi->inline_length;
+
+    for (unsigned i = 0; i < abi->pieces; i++) {
+        uint32_t offset = abi->piece[i].offset & BATON_PIECE_OFFSET_MASK, bytes = abi->piece[i].length;
+        if (abi->piece[i].offset & ~(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY))
+            return false;
+        if (!bytes || offset + bytes > PAGE_SIZE || abi->piece[i].page >= page_region_count())
+            return false;
+        length += bytes;
+    }
+    return length == abi->length;
+}
+
+static int copy_in(const struct service *service, uint64_t address, struct baton_message *abi)
+{
+    unsigned first;
+
+    if (address & 7)
+        return BATON_EINVAL;
+    if (!transfer_writable(service, address, sizeof(*abi)))
+        return BATON_EFAULT;
+    if (words_read(service, abi, address, BATON_HEADER_BYTES / 8))
+        return BATON_EFAULT;
+    if (!header_valid(abi))
+        return BATON_EINVAL;
+    unsigned words = inline_words(abi, &first);
+    uint64_t data = address + BATON_HEADER_BYTES + first * 8;
+    if (words && words_read(service, abi->data + first * 8, data, words))
+        return BATON_EFAULT;
+    uint64_t piece = address + __builtin_offsetof(struct baton_message, piece);
+    if (abi->pieces && words_read(service, abi->piece, piece, abi->pieces))
+        return BATON_EFAULT;
+    return pieces_valid(abi) ? 0 : BATON_EINVAL;
+}
+
+/* Gives the first `count` pages back to the service that was about to send them. */
+static void pieces_return(struct service *service, struct baton_message *abi, unsigned count, bool duplicate)
+{
+    for (unsigned i = 0; i < count; i++) {
+        /* BATON_EOWNERS: ten other spaces came to own the page meanwhile; then this ownership is given up. */
+        if (duplicate || page_receive(service->space, &abi->piece[i]))
+            page_release(space_at(0), abi->piece[i].page);
+    }
+}
+
+int transfer_in(struct service *service, uint64_t address, struct message *message, bool duplicate)
+{
+    struct baton_message *abi = &message->abi;
+    int result = copy_in(service, address, abi);
+
+    for (unsigned i = 0; !result && i < abi->pieces; i++) {
+        result = page_send(service->space, &abi->piece[i], duplicate);
+        if (result)
+            pieces_return(service, abi, i, duplicate);
+    }
+    if (result)
+        return result;
+    if (abi->pieces && !duplicate)
+        page_account(service->space, -(int)abi->pieces);
+    abi->reply = 0;
+    cpu_self()->counters[COUNT_INLINE_BYTES] += abi->inline_length;
+    return 0;
+}
+
+void transfer_undo(struct service *service, struct message *message, bool duplicate)
+{
+    struct baton_message *abi = &message->abi;
+
+    pieces_return(service, abi, abi->pieces, duplicate);
+    if (!duplicate)
+        __atomic_fetch_add(&service->space->pages, abi->pieces, __ATOMIC_RELAXED);
+    abi->pieces = 0;
+}
+
+/* Bytes of the first and last word outside the inline data are another message's: the receiver must not see
+ * them. */
+static void inline_trim(struct baton_message *abi, unsigned first, unsigned words)
+{
+    uint64_t *word = (uint64_t *)abi->data + first;
+    unsigned before = abi->inline_offset & 7, end = (abi->inline_offset + abi->inline_length) & 7;
+
+    if (end)
+        word[words - 1] &= (1ull << 8 * end) - 1;
+    if (before)
+        word[0] &= ~0ull << 8 * before;
+}
+
+static int pieces_out(struct service *service, struct baton_message *abi, bool map)
+{
+    for (unsigned i = 0; i < abi->pieces; i++) {
+        int result = page_receive(service->space, &abi->piece[i]);
+        if (result) {
+            /* What is already the service's it gives back, the rest is still the kernel's. */
+            for (unsigned k = 0; k < abi->pieces; k++)
+                page_release(k < i ? service->space : space_at(0), abi->piece[k].page);
+            abi->pieces = 0;
+            return result;
+        }
+        __atomic_fetch_add(&service->space->pages, 1, __ATOMIC_RELAXED);
+        if (map)
+            page_map(service->space, abi->piece[i].page);
+    }
+    return 0;
+}
+
+int transfer_out(struct service *service, uint64_t address, struct message *message, bool map)
+{
+    struct baton_message *abi = &message->abi;
+    unsigned first, words = inline_words(abi, &first);
+    int fault = 0;
+
+    if (abi->pieces) {
+        int result = pieces_out(service, abi, map);
+        if (result)
+            return result;
+        fault |= words_write(service, address + __builtin_offsetof(struct baton_message, piece), abi->piece,
+                             abi->pieces);
+    }
+    abi->reply = message->caller ? rpc_received(message, service) : 0;
+    fault |= words_write(service, address, abi, BATON_HEADER_BYTES / 8);
+    if (words) {
+        inline_trim(abi, first, words);
+        fault |= words_write(service, address + BATON_HEADER_BYTES + first * 8, abi->data + first * 8, words);
+    }
+    invariant(!fault, "transfer: writable memory of a service is mapped for its life");
+    cpu_self()->counters[COUNT_INLINE_BYTES] += abi->inline_length;
+    return 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * Moving messages and arguments between a service's memory and the kernel: everything a service says is
+ * checked here.
+ *
+ * Owns: nothing. Model: what a service names is copied once and only the copy is looked at (no check-then-use
+ * race). Every address must lie in the service's own data, heap or a stack (for reads also its read-only
+ * data). Interrupts masked; does not wait. The service's table is live on this CPU.
+ */
+#ifndef IPC_TRANSFER_H
+#define IPC_TRANSFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "ipc/message.h"
+
+struct service;
+
+/* Any bytes. 0 or BATON_EFAULT. */
+int transfer_read(const struct service *service, void *to, uint64_t from, uint64_t bytes);
+int transfer_write(const struct service *service, uint64_t to, const void *from, uint64_t bytes);
+
+/* 8-byte words, aligned. 0, BATON_EINVAL (misaligned) or BATON_EFAULT. */
+int transfer_read_words(const struct service *service, uint64_t *to, uint64_t from, uint64_t words);
+
+/* True when [address, address + bytes) is memory that the service may have written. */
+bool transfer_writable(const struct service *service, uint64_t address, uint64_t bytes);
+
+/*
+ * Station 6 of a frame's way: fills `message` from the struct baton_message at `address`. Each page it names
+ * goes from the service to the kernel (with `duplicate`, the kernel gets one more ownership and the service
+ * keeps its own). After an error the service owns all that it owned. Errors: EFAULT, EINVAL, EOWNER, EOWNERS.
+ */
+int transfer_in(struct service *service, uint64_t address, struct message *message, bool duplicate);
+
+/* The message could not be sent after all: the service owns its pages again. The object is still the
+ * caller's. */
+void transfer_undo(struct service *service, struct message *message, bool duplicate);
+
+/*
+ * Station 4: writes `message` to `address`, which was checked by transfer_writable, and hands its pages to
+ * the service; with `map` it maps them too. The object is still the caller's, without pages. BATON_EOWNERS:
+ * dropped, says so.
+ */
+int transfer_out(struct service *service, uint64_t address, struct message *message, bool map);
+
+#endif

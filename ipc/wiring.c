@@ -1,0 +1,228 @@
+/* Making an appliance of its tables: services, spaces, memory, ports, wires. At boot, once; see service.h. */
+#include <stddef.h>
+#include "core/arch.h"
+#include "core/cpu.h"
+#include "core/log.h"
+#include "core/setting.h"
+#include "core/string.h"
+#include "ipc/port.h"
+#include "ipc/service.h"
+#include "ipc/thread.h"
+#include "mm/frame.h"
+#include "mm/kernel_map.h"
+#include "mm/space.h"
+
+static bool mistake(const char *what, const char *name)
+{
+    log_print("appliance %s: %s: %s\n", appliance.name, name, what);
+    return false;
+}
+
+static struct service *service_add(const char *name)
+{
+    if (service_count == SERVICES_MAX)
+        return NULL;
+    struct service *service = &services[service_count];
+    service->number = service_count++;
+    service->name = name;
+    service->placement = BATON_TRUSTED_SERVICE;
+    service->space = space_at(0);
+    service->state = SERVICE_RUNNING;
+    return service;
+}
+
+/* A port's receiver holds the right to receive from it. */
+static bool handle_add(struct service *service, struct port *port, uint32_t rights, uint32_t source)
+{
+    if (service->handle_count == HANDLES_MAX)
+        return mistake("has more wires than handles", service->name);
+    service->handles[service->handle_count++] = (struct handle){port, rights, source};
+    return true;
+}
+
+static bool port_add(struct service *service, const char *name, unsigned queue)
+{
+    if (!queue || queue & (queue - 1))
+        return mistake("the queue must be a power of two", name);
+    struct port *port = port_create(name, service, queue);
+    if (!port)
+        return mistake("no more ports, or the name is too long", name);
+    if (!service->port)
+        service->port = port;
+    return handle_add(service, port, RIGHT_RECEIVE, 0);
+}
+
+struct service *service_create_driver(const char *name, unsigned queue)
+{
+    struct service *service = service_add(name);
+
+    if (service && queue && !port_add(service, name, queue))
+        return NULL;
+    return service;
+}
+
+/* ---- Programs ---- */
+
+static const struct program *program_find(const char *name)
+{
+    for (unsigned i = 0; i < program_count; i++)
+        if (!strcmp(programs[i].name, name))
+            return &programs[i];
+    return NULL;
+}
+
+/* text and rodata where they lie in the image; data, bss, heap and stacks in memory of their own. */
+static void memory_map(struct service *service)
+{
+    const struct program *program = service->program;
+    struct space *space = service->space;
+    uint64_t size = (program->data_size + program->bss_size + service->row->heap + PAGE_MASK) & ~PAGE_MASK;
+
+    space_map(space, program->base, kernel_image_phys(program->text), program->text_size, MAP_EXEC_USER);
+    if (program->rodata_size)
+        space_map(space, program->rodata_base, kernel_image_phys(program->rodata), program->rodata_size, 0);
+    service->entry_start = program->base;
+    service->entry_end = program->base + program->text_size;
+    service->writable_start = program->data_base;
+    service->writable_end = program->data_base + size;
+    service->data_phys = frame_alloc((unsigned)(size / PAGE_SIZE), "a service's data and heap");
+    space_map(space, service->writable_start, service->data_phys, size, MAP_WRITE);
+    /* Stacks: the upper half of places of twice their size, so that below each lies an unmapped half. */
+    service->stacks_start = program->base + SLOT_SIZE / 2;
+    service->stacks_phys =
+        frame_alloc((unsigned)(service->row->threads * USER_STACK_SIZE / PAGE_SIZE), "a service's stacks");
+    for (unsigned i = 0; i < service->row->threads; i++)
+        space_map(space, service->stacks_start + (2 * i + 1) * USER_STACK_SIZE,
+                  service->stacks_phys + i * USER_STACK_SIZE, USER_STACK_SIZE, MAP_WRITE);
+}
+
+static bool row_valid(const struct baton_service *row)
+{
+    if (!program_find(row->program))
+        return mistake("its program is not linked into the image", row->name);
+    if (!row->threads || row->threads > BATON_THREADS)
+        return mistake("threads must be 1 to 8", row->name);
+    if (row->heap > SLOT_SIZE / 4)
+        return mistake("the heap is larger than 64 MiB", row->name);
+    for (unsigned i = 0; i < service_count; i++)
+        if (!strcmp(services[i].name, row->name))
+            return mistake("two services of this name", row->name);
+    return true;
+}
+
+/* What the row says, unless the boot setting says it for all. False for a setting that means nothing. */
+static bool placement_choose(const struct baton_service *row, enum baton_placement *placement)
+{
+    const char *setting = setting_find("placement");
+
+    *placement = row->placement;
+    if (!setting)
+        return true;
+    if (!strcmp(setting, "isolated"))
+        *placement = BATON_ISOLATED;
+    else if (!strcmp(setting, "trusted"))
+        *placement = BATON_TRUSTED_SERVICE;
+    else
+        return mistake("placement must be isolated or trusted", setting);
+    return true;
+}
+
+static bool service_create(const struct baton_service *row)
+{
+    enum baton_placement placement;
+
+    if (!row_valid(row) || !placement_choose(row, &placement))
+        return false;
+    struct service *service = service_add(row->name);
+    if (!service)
+        return mistake("more services than SERVICES_MAX", row->name);
+    service->row = row;
+    service->program = program_find(row->program);
+    service->placement = placement;
+    service->space = space_create(row->name, placement == BATON_ISOLATED, row->pages);
+    if (!service->space)
+        return mistake("more services than spaces", row->name);
+    memory_map(service);
+    for (unsigned i = 0; i < row->threads; i++)
+        if (!(service->threads[i] = thread_create_service(service, row->name)))
+            return mistake("more threads than THREADS_MAX", row->name);
+    return port_add(service, row->name, row->queue);
+}
+
+/* ---- Wires ---- */
+
+static bool is_interface(const struct service *service)
+{
+    return !service->row && !strncmp(service->name, "net", 3);
+}
+
+static bool service_matches(const struct service *service, const char *pattern)
+{
+    return !strcmp(pattern, "net*") ? is_interface(service) : !strcmp(pattern, service->name);
+}
+
+/* What the receiver sees as message.source. */
+static uint32_t source_number(const struct service *from)
+{
+    if (from->row)
+        return BATON_SOURCE_SERVICE + (uint32_t)(from->row - appliance.services);
+    uint32_t number = 0;
+    for (const struct service *s = services; s != from; s++)
+        number += is_interface(s);
+    return number;
+}
+
+/* A further port ("forward.control") is made by the first wire that names it. */
+static bool further_port_add(const char *name)
+{
+    const char *dot = strchr(name, '.');
+
+    if (!dot || port_find(name))
+        return true;
+    for (unsigned i = 0; i < service_count; i++) {
+        struct service *service = &services[i];
+        if (service->row && !strncmp(service->name, name, (size_t)(dot - name)) && !service->name[dot - name])
+            return port_add(service, name, service->row->queue);
+    }
+    return mistake("a wire to a port of a service that there is not", name);
+}
+
+static bool wire_lay(const struct baton_wire *wire)
+{
+    unsigned laid = 0;
+    struct port *port;
+
+    if (!further_port_add(wire->to))
+        return false;
+    for (unsigned i = 0; i < service_count; i++) {
+        struct service *from = &services[i];
+        if (!service_matches(from, wire->from))
+            continue;
+        for (unsigned k = 0; (port = port_at(k)); k++) {
+            bool named = !strcmp(port->name, wire->to);
+            if (!named && !(port == port->receiver->port && service_matches(port->receiver, wire->to)))
+                continue;
+            if (!handle_add(from, port, RIGHT_SEND, source_number(from)))
+                return false;
+            laid++;
+        }
+    }
+    return laid ? true : mistake("a wire from or to nobody", wire->to);
+}
+
+bool services_create(unsigned interfaces)
+{
+    for (uint32_t i = 0; i < appliance.service_count; i++)
+        if (!service_create(&appliance.services[i]))
+            return false;
+    for (uint32_t i = 0; i < appliance.wire_count; i++) {
+        const struct baton_wire *wire = &appliance.wires[i];
+        bool network = !strncmp(wire->from, "net", 3) || !strncmp(wire->to, "net", 3);
+        if (network && !interfaces)
+            return mistake("it needs a network interface, and there is none (virtio-net over virtio-mmio)",
+                           wire->to);
+        if (!wire_lay(wire))
+            return false;
+    }
+    return true;
+}
