@@ -7,14 +7,16 @@
  * sent; frames received go to the port that the wiring gives it (service_wire_out). One kernel thread does
  * both directions.
  *
- * The path of a frame, by its stations (the same numbers stand in the code, in docs and in the benchmark's
- * output): 1  NIC in: used ring of the receive queue                       virtio_net_receive.c 2  the frame
- * is checked and made a message                      virtio_net_receive.c 3  port of the forwarder
- * virtio_net_receive.c, ipc/port.c 4  the service receives      5  it decides      6  it sends     ipc/,
- * apps/ 7  port of this driver                                          virtio_net_transmit.c 8  descriptors
- * made                                             virtio_net_transmit.c 9  NIC out: available ring of the
- * transmit queue, kick          virtio_net_transmit.c 10 page and message back to their pools
- * virtio_net_transmit.c
+ * The path of a frame, by its stations. The same numbers stand in the code, in the docs and in the
+ * benchmark's output.
+ *   1. NIC in: used ring of the receive queue (virtio_net_receive.c)
+ *   2. the frame is checked and made a message (virtio_net_receive.c)
+ *   3. port of the forwarder (virtio_net_receive.c, ipc/port.c)
+ *   4. the service receives, 5. it decides, 6. it sends (ipc/, apps/)
+ *   7. port of this driver (ipc/port.c, virtio_net_transmit.c)
+ *   8. descriptors made (virtio_net_transmit.c)
+ *   9. NIC out: available ring of the transmit queue, kick (virtio_net_transmit.c)
+ *   10. page and message back to their pools (virtio_net_transmit.c)
  *
  * Receive buffers: a slot of the ring is a message object and an IPC page. The device writes its own header
  * to a place that nobody reads, the first 128 bytes into the message's inline data, the rest into the page. A

@@ -1,0 +1,413 @@
+/*
+ * drivers/virtqueue.c against two devices: one that does what it should, in any order, and one that lies. The
+ * rings lie in memory of exactly their size, so that the sanitizer sees every access beside them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "core/arch.h"
+#include "core/layout.h"
+#include "drivers/virtqueue.h"
+
+#define SIZE     64u
+#define WRITABLE 200u
+
+/* ---- The device's side, and memory ---- */
+
+struct device {
+    struct virtqueue queue; /* the driver's */
+    struct virtqueue_descriptor tables[VIRTQUEUE_SIZE_MAX][2];
+    uint32_t *posted;
+    void *memory;
+    struct virtqueue_used *used; /* the same ring as queue.used, but the device may write it */
+    uint16_t seen;               /* available entries that it has read */
+    uint32_t held[VIRTQUEUE_SIZE_MAX], held_count; /* slots that it has and has not given back */
+};
+
+/* What the barriers of the code under test are told to: the order in which things become visible. */
+static struct device *watched;
+static uint16_t index_at_barrier[4];
+static unsigned barriers;
+
+void machine_barrier(enum machine_barrier barrier)
+{
+    (void)barrier;
+    if (watched && barriers < 4)
+        index_at_barrier[barriers] = watched->queue.available->index;
+    barriers++;
+}
+
+static uint64_t random_state = 1;
+
+static uint32_t random_below(uint32_t limit)
+{
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)((random_state >> 33) % limit);
+}
+
+static void device_create(struct device *device, unsigned size)
+{
+    memset(device, 0, sizeof *device);
+    device->memory = aligned_alloc(PAGE_SIZE, virtqueue_bytes(size));
+    memset(device->memory, 0, virtqueue_bytes(size));
+    device->posted = calloc(size, sizeof(uint32_t));
+    virtqueue_init(&device->queue, size, device->memory, device->posted);
+    device->used = (struct virtqueue_used *)(uintptr_t)device->queue.used;
+    for (unsigned slot = 0; slot < size; slot++)
+        virtqueue_slot_set(&device->queue, slot, (uintptr_t)device->tables[slot], 2);
+}
+
+static void device_destroy(struct device *device)
+{
+    free(device->memory);
+    free(device->posted);
+}
+
+/* Reads what is newly available, as a device does: by the ring's index, then through the slot's descriptor.
+ */
+static void device_fetch(struct device *device)
+{
+    const struct virtqueue *queue = &device->queue;
+
+    for (; device->seen != queue->available->index; device->seen++) {
+        uint32_t slot = queue->available->ring[device->seen % queue->size];
+        const struct virtqueue_descriptor *descriptor = &queue->descriptors[slot];
+
+        assert_in_range(slot, 0, queue->size - 1);
+        assert_int_equal(descriptor->flags, VIRTQUEUE_INDIRECT);
+        assert_int_equal(descriptor->length, 2 * sizeof(struct virtqueue_descriptor));
+        assert_ptr_equal((void *)(uintptr_t)descriptor->address, device->tables[slot]);
+        device->held[device->held_count++] = slot;
+    }
+}
+
+static void device_say(struct device *device, uint32_t id, uint32_t length)
+{
+    device->used->ring[device->used->index % device->queue.size] = (struct virtqueue_element){id, length};
+    device->used->index++;
+}
+
+/* Gives back any slot that it holds; returns which. */
+static uint32_t device_complete(struct device *device, uint32_t length)
+{
+    uint32_t which = random_below(device->held_count);
+    uint32_t slot = device->held[which];
+
+    device->held[which] = device->held[--device->held_count];
+    device_say(device, slot, length);
+    return slot;
+}
+
+static void post(struct device *device, unsigned from, unsigned count)
+{
+    for (unsigned slot = from; slot < from + count; slot++)
+        virtqueue_post(&device->queue, slot, WRITABLE);
+    virtqueue_publish(&device->queue);
+    device_fetch(device);
+}
+
+/* ---- A device that does what it should ---- */
+
+static void test_layout(void **state)
+{
+    (void)state;
+    for (unsigned size = 1; size <= VIRTQUEUE_SIZE_MAX; size *= 2) {
+        struct device device;
+
+        device_create(&device, size);
+        const char *base = device.memory;
+        const char *used = (const char *)device.queue.used;
+        assert_ptr_equal(device.queue.descriptors, base);
+        assert_ptr_equal(device.queue.available, base + 16 * size);
+        assert_int_equal((used - base) % (long)PAGE_SIZE, 0);
+        assert_true(used - base >= 16 * (long)size + 6 + 2 * (long)size);
+        assert_true(virtqueue_bytes(size) >= (unsigned long)(used - base) + 6 + 8 * size);
+        assert_int_equal(virtqueue_bytes(size) % PAGE_SIZE, 0);
+        device_destroy(&device);
+    }
+}
+
+static void test_any_order_over_the_index_wrap(void **state)
+{
+    struct device device;
+    struct virtqueue_element elements[16];
+    uint32_t expected[SIZE], free_slots[SIZE], free_count = 0;
+    unsigned done = 0;
+
+    (void)state;
+    device_create(&device, SIZE);
+    for (unsigned slot = 0; slot < SIZE; slot++)
+        free_slots[free_count++] = slot;
+    while (done < 200000) {
+        for (unsigned n = random_below(free_count + 1); n > 0; n--)
+            virtqueue_post(&device.queue, free_slots[--free_count], WRITABLE);
+        virtqueue_publish(&device.queue);
+        device_fetch(&device);
+        assert_int_equal(device.queue.in_flight, SIZE - free_count);
+        for (unsigned n = random_below(device.held_count + 1); n > 0; n--) {
+            uint32_t length = random_below(WRITABLE + 1);
+            expected[device_complete(&device, length)] = length;
+        }
+        unsigned pending = virtqueue_pending(&device.queue);
+        int count = virtqueue_take(&device.queue, elements, 1 + random_below(16));
+        assert_in_range(count, pending > 0, pending);
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(elements[i].length, expected[elements[i].id]);
+            expected[elements[i].id] = UINT32_MAX; /* it must not come twice */
+            free_slots[free_count++] = elements[i].id;
+            done++;
+        }
+    }
+    assert_null(device.queue.fault.what);
+    device_destroy(&device);
+}
+
+static void test_publish(void **state)
+{
+    struct device device;
+
+    (void)state;
+    device_create(&device, SIZE);
+    watched = &device;
+    barriers = 0;
+    virtqueue_post(&device.queue, 5, WRITABLE);
+    assert_int_equal(device.queue.available->index, 0); /* posted, but not to be seen yet */
+    assert_true(virtqueue_publish(&device.queue));
+    assert_int_equal(barriers, 2);
+    assert_int_equal(index_at_barrier[0], 0); /* first the entries, */
+    assert_int_equal(index_at_barrier[1], 1); /* then the index, then the look at the device's flags */
+    device.used->flags = 1;
+    virtqueue_post(&device.queue, 6, WRITABLE);
+    assert_false(virtqueue_publish(&device.queue));
+    assert_int_equal(device.queue.available->index, 2);
+    watched = NULL;
+    device_destroy(&device);
+}
+
+static void test_interrupts(void **state)
+{
+    struct device device;
+
+    (void)state;
+    device_create(&device, SIZE);
+    assert_int_equal(device.queue.available->flags, 1);
+    post(&device, 0, 3);
+    assert_int_equal(virtqueue_interrupts_on(&device.queue), 0);
+    assert_int_equal(device.queue.available->flags, 0);
+    virtqueue_interrupts_off(&device.queue);
+    assert_int_equal(device.queue.available->flags, 1);
+    device_complete(&device, 1); /* between the last look and the request: the driver must be told */
+    assert_int_equal(virtqueue_interrupts_on(&device.queue), 1);
+    device_destroy(&device);
+}
+
+/* ---- A device that lies ---- */
+
+/* After the lie: nothing more is handed out, and the fault says what was seen and what was expected. */
+static void expect_fault(struct device *device, const char *what, uint32_t value, uint32_t limit)
+{
+    struct virtqueue_element elements[SIZE];
+    uint32_t before[SIZE];
+
+    memcpy(before, device->posted, sizeof before);
+    assert_int_equal(virtqueue_take(&device->queue, elements, SIZE), -1);
+    assert_string_equal(device->queue.fault.what, what);
+    assert_non_null(device->queue.fault.expected);
+    assert_int_equal(device->queue.fault.value, value);
+    assert_int_equal(device->queue.fault.limit, limit);
+    assert_memory_equal(before, device->posted, sizeof before);
+    device->used->index = device->queue.taken; /* it thinks better of it: too late */
+    assert_int_equal(virtqueue_take(&device->queue, elements, SIZE), -1);
+    device_destroy(device);
+}
+
+static void test_wrong_index(void **state)
+{
+    static const struct {
+        uint16_t index;
+        uint32_t pending;
+    } lies[] = {{11, 11}, {SIZE, SIZE}, {SIZE + 1, SIZE + 1}, {5000, 5000}, {UINT16_MAX, UINT16_MAX}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        struct device device;
+
+        device_create(&device, SIZE);
+        post(&device, 0, 10);
+        device.used->index = lies[i].index;
+        expect_fault(&device, "used index runs ahead", lies[i].pending, 10);
+    }
+}
+
+static void test_index_goes_back(void **state)
+{
+    struct device device;
+    struct virtqueue_element elements[SIZE];
+
+    (void)state;
+    device_create(&device, SIZE);
+    post(&device, 0, 10);
+    device_complete(&device, 0);
+    device_complete(&device, 0);
+    assert_int_equal(virtqueue_take(&device.queue, elements, SIZE), 2);
+    device.used->index = 1;
+    expect_fault(&device, "used index runs ahead", UINT16_MAX, 8);
+}
+
+static void test_wrong_id(void **state)
+{
+    static const uint32_t lies[] = {SIZE, SIZE + 3, 0x9999, 0x10003, UINT32_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        struct device device;
+
+        device_create(&device, SIZE);
+        post(&device, 0, 10);
+        device_say(&device, lies[i], 0);
+        expect_fault(&device, "used id out of range", lies[i], SIZE);
+    }
+}
+
+static void test_id_of_a_free_slot(void **state)
+{
+    struct device device;
+
+    (void)state;
+    device_create(&device, SIZE);
+    post(&device, 0, 10);
+    device_say(&device, 10, 0);
+    expect_fault(&device, "used id not in flight", 10, 10);
+}
+
+static void test_doubled_id(void **state)
+{
+    struct virtqueue_element elements[SIZE];
+
+    (void)state;
+    for (unsigned batch = 1; batch <= SIZE; batch += SIZE - 1) {
+        struct device device;
+
+        device_create(&device, SIZE);
+        post(&device, 0, 10);
+        device_say(&device, 3, 7);
+        device_say(&device, 3, 7);
+        device_say(&device, 4, 7);
+        /* The good one in front of the bad one is handed out, whether the batch ends there or not. */
+        assert_int_equal(virtqueue_take(&device.queue, elements, batch), 1);
+        assert_int_equal(elements[0].id, 3);
+        assert_int_equal(elements[0].length, 7);
+        expect_fault(&device, "used id not in flight", 3, 9);
+    }
+}
+
+static void test_wrong_length(void **state)
+{
+    static const uint32_t lies[] = {WRITABLE + 1, 60000, UINT32_MAX - 1, UINT32_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        struct device device;
+
+        device_create(&device, SIZE);
+        post(&device, 0, 10);
+        device_say(&device, 2, lies[i]);
+        expect_fault(&device, "used length too big", lies[i], WRITABLE);
+    }
+}
+
+/* A buffer that the device only reads: any length but 0 is too big. */
+static void test_length_of_what_is_only_read(void **state)
+{
+    struct device device;
+    struct virtqueue_element elements[SIZE];
+
+    (void)state;
+    device_create(&device, SIZE);
+    virtqueue_post(&device.queue, 0, 0);
+    virtqueue_post(&device.queue, 1, 0);
+    virtqueue_publish(&device.queue);
+    device_say(&device, 1, 0);
+    assert_int_equal(virtqueue_take(&device.queue, elements, SIZE), 1);
+    device_say(&device, 0, 1);
+    expect_fault(&device, "used length too big", 1, 0);
+}
+
+/* Descriptors and available ring are written, never read: scribbling on them changes nothing for the driver.
+ */
+static void test_scribbles_on_what_is_the_drivers(void **state)
+{
+    struct device device;
+    struct virtqueue_element elements[SIZE];
+
+    (void)state;
+    device_create(&device, SIZE);
+    post(&device, 0, SIZE);
+    memset(device.memory, 0xff, (size_t)((char *)device.used - (char *)device.memory));
+    for (unsigned i = 0; i < SIZE; i++)
+        device_complete(&device, i);
+    assert_int_equal(virtqueue_take(&device.queue, elements, SIZE), SIZE);
+    virtqueue_post(&device.queue, 1, WRITABLE);
+    virtqueue_publish(&device.queue);
+    assert_int_equal(device.queue.available->index, SIZE + 1);
+    assert_int_equal(device.queue.available->ring[0], 1);
+    device_destroy(&device);
+}
+
+/* Rubbish all over the used ring, near enough to the truth to be taken at times: what is handed out was in
+ * flight. */
+static void test_rubbish(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        struct device device;
+        struct virtqueue_element elements[SIZE];
+        bool flying[SIZE] = {false};
+        int count;
+
+        device_create(&device, SIZE);
+        post(&device, 0, 1 + random_below(SIZE));
+        for (uint32_t i = 0; i < device.held_count; i++)
+            flying[device.held[i]] = true;
+        for (unsigned i = 0; i < SIZE; i++) {
+            uint32_t id = random_below(8) ? random_below(SIZE) : random_below(UINT32_MAX);
+            uint32_t length = random_below(8) ? random_below(WRITABLE + 1) : random_below(UINT32_MAX);
+            device.used->ring[i] = (struct virtqueue_element){id, length};
+        }
+        device.used->index = (uint16_t)random_below(random_below(8) ? SIZE : UINT16_MAX + 1);
+        while ((count = virtqueue_take(&device.queue, elements, 1 + random_below(SIZE))) > 0)
+            for (int i = 0; i < count; i++) {
+                assert_in_range(elements[i].id, 0, SIZE - 1);
+                assert_true(flying[elements[i].id]);
+                flying[elements[i].id] = false;
+                assert_in_range(elements[i].length, 0, WRITABLE);
+            }
+        assert_true(count == 0 || device.queue.fault.what);
+        device_destroy(&device);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_any_order_over_the_index_wrap),
+        cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_wrong_index),
+        cmocka_unit_test(test_index_goes_back),
+        cmocka_unit_test(test_wrong_id),
+        cmocka_unit_test(test_id_of_a_free_slot),
+        cmocka_unit_test(test_doubled_id),
+        cmocka_unit_test(test_wrong_length),
+        cmocka_unit_test(test_length_of_what_is_only_read),
+        cmocka_unit_test(test_scribbles_on_what_is_the_drivers),
+        cmocka_unit_test(test_rubbish),
+    };
+
+    return cmocka_run_group_tests_name("virtqueue", tests, NULL, NULL);
+}
