@@ -1,0 +1,1 @@
+"""The parts of ./baton. Python's standard library only: what else they need they install, or say how (setup.py)."""

@@ -1,0 +1,127 @@
+"""./baton run: builds an appliance, boots it in QEMU, puts traffic through it, shows it live, prints a summary."""
+import contextlib
+import json
+import pathlib
+import tempfile
+import time
+
+from tools import build, setup, traffic
+from tools.common import Failure, say
+from tools.hosts import Host
+from tools.machine import Machine, Nic, command_line
+from tools.table import Table, describe
+
+SECONDS = 20
+QUIET_LIMIT = 10  # seconds after the traffic until no page may be on its way any more
+
+
+class Results:
+    def __init__(self, table):
+        self.table, self.steps = table, []
+
+    def do(self, name, work):
+        """One step: shown while it runs, kept for the summary. A failed one does not stop the next."""
+        self.table.step = name
+        numbers = {}
+        try:
+            text, numbers = work()
+            ok = True
+        except Failure as failure:
+            text, ok = str(failure), False
+        self.steps.append({"name": name, "ok": ok, "text": text, **numbers})
+        self.table.note(f"{'ok  ' if ok else 'FAIL'} {name:24} {text}")
+        return ok
+
+    def ok(self):
+        return all(step["ok"] for step in self.steps)
+
+
+def quiet_pages(machine):
+    """At a quiet point every page is free, owned or in flight, and none has been lost."""
+    end = time.monotonic() + QUIET_LIMIT
+    while True:
+        pages = machine.stats()["pages"]
+        found = pages["free"] + pages["owned"] + pages["in_flight"]
+        if found == pages["total"]:
+            return (f"free {pages['free']:,} + owned {pages['owned']:,} + in flight {pages['in_flight']:,} = "
+                    f"{pages['total']:,}"), {}
+        if time.monotonic() > end:
+            raise Failure(f"{found:,} of {pages['total']:,} pages are accounted for")
+        time.sleep(0.2)
+
+
+def demonstrate(results, machine, hosts, seconds, folder):
+    for name, step in traffic.steps(*hosts, seconds, folder):
+        results.do(name, lambda: step(results.table.tick))
+        if not machine.alive():
+            raise Failure("the machine ended by itself; " + machine.story())
+    results.do("no page lost", lambda: quiet_pages(machine))
+
+
+def watch(table, machine, seconds):
+    """No hosts of ours: shows the table until the time is over, or until Ctrl-C when none was given."""
+    table.step = f"running for {seconds} s" if seconds else "running until Ctrl-C"
+    end = time.monotonic() + seconds if seconds else None
+    try:
+        while end is None or time.monotonic() < end:
+            table.tick()
+            time.sleep(0.1)
+            if not machine.alive():
+                raise Failure("the machine ended by itself; " + machine.story())
+    except KeyboardInterrupt:
+        if seconds:
+            raise
+
+
+def summary(results, machine, stats, seconds):
+    print("\n" + "\n".join(describe(stats)))
+    remarks = machine.remarks()
+    print("\nThe guest's own words:")
+    for line in remarks[:2] + ["..."] * (len(remarks) > 14) + remarks[2:][-12:]:
+        print(f"    {line}")
+    failed = [step["name"] for step in results.steps if not step["ok"]]
+    print(f"\n{len(results.steps) - len(failed)} of {len(results.steps)} steps succeeded in {seconds:.0f} s"
+          + (f"; failed: {', '.join(failed)}" if failed else ""), flush=True)
+
+
+def write_json(options, results, stats):
+    answer = {"appliance": options.appliance, "cpus": options.cpus, "memory_mib": options.memory, "ok": results.ok(),
+              "steps": results.steps, "stats": stats}
+    pathlib.Path(options.json).write_text(json.dumps(answer, indent=1) + "\n")
+
+
+def main(options):
+    setup.ensure("run")
+    image = build.image(options.appliance)
+    begin = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        hosts, nics = [], [Nic(spec=spec) for spec in options.net]
+        if not options.net:
+            say("two hosts, a (10.0.0.1) and b (10.0.0.2), in network namespaces of their own")
+            for name, last in (("a", 1), ("b", 2)):
+                hosts.append(Host(name, f"10.0.0.{last}", f"02:00:00:00:00:0{name}"))
+                stack.callback(hosts[-1].close)
+            nics = [Nic(tap=host.tap) for host in hosts]
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="baton-")))
+        words = command_line(image, options.cpus, options.memory, options.placement, options.config, nics,
+                             options.disk)
+        say(f"booting {build.shown(image)} in QEMU, {options.cpus} CPUs, {options.memory} MiB")
+        machine = Machine(words, [host.tap for host in hosts])
+        stack.callback(machine.kill)
+        table = Table(f"{options.appliance} on virt, {options.cpus} CPUs", machine)
+        results = Results(table)
+        booted = results.do("boot", lambda: (machine.wait_ready(), {}))
+        stats = None
+        if booted:
+            if hosts:
+                demonstrate(results, machine, hosts, options.seconds or SECONDS, folder)
+            else:
+                watch(table, machine, options.seconds)
+            stats = machine.stats()
+            results.do("halt", lambda: (machine.halt(), {}) and ("powered off", {}))
+        table.clear()
+        if stats:
+            summary(results, machine, stats, time.monotonic() - begin)
+        if options.json:
+            write_json(options, results, stats)
+        return 0 if results.ok() else 1

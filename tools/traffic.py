@@ -1,0 +1,115 @@
+"""
+The traffic of the built-in demonstration: ping, iperf3 over TCP and UDP both ways, and a file by HTTP whose checksum is
+compared. Each step is a function of (hosts, seconds, folder, tick): it calls tick() while it waits, returns a text and
+numbers, and raises Failure with the program's own output when it did not come out as it must.
+"""
+import hashlib
+import json
+import os
+import sys
+import time
+
+from tools.common import Failure
+from tools.hosts import Process
+
+PINGS = 10
+FILE_BYTES = 16 << 20
+UDP_RATE = "20M"
+UDP_LOSS = 1.0  # percent; the senders of UDP do not wait for anyone
+GRACE = 60      # seconds that a program may take beyond its own time
+
+
+def complete(host, words, limit, tick):
+    """Runs a program in a host to its end; returns what it printed."""
+    program = Process(host.inside(*words))
+    end = time.monotonic() + limit
+    try:
+        while program.read(0.1):
+            tick()
+            if time.monotonic() > end:
+                raise Failure(f"took longer than {limit:.0f} s: {' '.join(map(str, words))}\n{program.text()}")
+        if program.process.wait():
+            raise Failure(f"{' '.join(map(str, words))}, status {program.process.returncode}:\n{program.text()}")
+        return program.text()
+    finally:
+        program.stop()
+
+
+def ping(a, b, tick):
+    text = complete(a, ["ping", "-c", PINGS, "-i", "0.2", "-W", "2", b.address], GRACE, tick)
+    if f" {PINGS} received" not in text:
+        raise Failure(f"not every ping was answered:\n{text}")
+    times = text.rsplit("=", 1)[1].split("/")
+    return f"{PINGS} of {PINGS} answered, {times[1]} ms on average", {"sent": PINGS, "average_ms": float(times[1])}
+
+
+def iperf(a, b, seconds, tick, *extra):
+    """One iperf3 test from host a to host b; its report as a dictionary."""
+    b.serve("iperf3", "-s", "-1", "-B", b.address, "--forceflush", started="listening")
+    try:
+        text = complete(a, ["iperf3", "-c", b.address, "-t", seconds, "-J", *extra], seconds + GRACE, tick)
+    finally:
+        b.stop_servers()
+    report = json.loads(text)
+    if report.get("error"):
+        raise Failure(f"iperf3: {report['error']}")
+    return report["end"]
+
+
+def tcp(a, b, seconds, tick):
+    end = iperf(a, b, seconds, tick)
+    rate, again = end["sum_received"]["bits_per_second"] / 1e6, end["sum_sent"].get("retransmits", 0)
+    if end["sum_received"]["bytes"] == 0:
+        raise Failure("iperf3 moved no byte")
+    return f"{rate:,.0f} Mbit/s, {again} segments sent again", {"mbit_per_s": rate, "retransmits": again}
+
+
+def udp(a, b, seconds, tick):
+    end = iperf(a, b, seconds, tick, "-u", "-b", UDP_RATE, "-l", "1400")["sum"]
+    lost, sent = end["lost_packets"], end["packets"]
+    text = f"{end['bits_per_second'] / 1e6:,.0f} Mbit/s, {lost} of {sent:,} datagrams lost"
+    if not sent or 100 * lost > UDP_LOSS * sent:
+        raise Failure(f"{text}; at most {UDP_LOSS} % may be")
+    return text, {"mbit_per_s": end["bits_per_second"] / 1e6, "sent": sent, "lost": lost}
+
+
+def sha256(file):
+    digest = hashlib.sha256()
+    with open(file, "rb") as data:
+        while block := data.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def download(a, b, folder, tick):
+    """Host a takes a file from host b."""
+    served, taken = folder / "served", folder / "taken"
+    served.mkdir(exist_ok=True)
+    (served / "file").write_bytes(os.urandom(FILE_BYTES))
+    b.serve(sys.executable, "-u", "-m", "http.server", "8000", "--bind", b.address, "--directory", served,
+            started="Serving HTTP")
+    begin = time.monotonic()
+    try:
+        complete(a, ["curl", "--silent", "--show-error", "--fail", "--output", taken, f"http://{b.address}:8000/file"],
+                 GRACE * 2, tick)
+    finally:
+        b.stop_servers()
+    took, sent, got = time.monotonic() - begin, sha256(served / "file"), sha256(taken)
+    if sent != got:
+        raise Failure(f"the file arrived with another checksum: sha256 {sent} was sent, {got} came")
+    return (f"{FILE_BYTES >> 20} MiB in {took:.1f} s, sha256 {got[:16]}... on both sides",
+            {"bytes": FILE_BYTES, "seconds": took, "sha256": got})
+
+
+def steps(a, b, seconds, folder):
+    """The demonstration in order: (name, function of tick). `seconds` is shared out among the iperf3 runs."""
+    share = max(1, round((seconds - 4) / 4)) if seconds > 8 else 1
+    return [
+        ("ping, a to b", lambda tick: ping(a, b, tick)),
+        ("ping, b to a", lambda tick: ping(b, a, tick)),
+        ("TCP, a to b", lambda tick: tcp(a, b, share, tick)),
+        ("TCP, b to a", lambda tick: tcp(b, a, share, tick)),
+        ("UDP, a to b", lambda tick: udp(a, b, share, tick)),
+        ("UDP, b to a", lambda tick: udp(b, a, share, tick)),
+        ("file by HTTP, b to a", lambda tick: download(a, b, folder, tick)),
+    ]
