@@ -29,6 +29,7 @@ struct cpu {
     struct thread *inbox;        /* (a) threads woken by other CPUs, linked by thread->inbox_next */
     struct thread *run_first;    /* (o) the run queue */
     struct thread *run_last;     /* (o) */
+    uint32_t boosts;             /* (o) threads put in front since one came in its turn */
     struct thread *timers;       /* (o) threads with a deadline, soonest first */
     struct thread *idle;         /* (b) runs when no other can */
     struct thread *fp_owner;     /* (o) whose floating-point registers are in the CPU */

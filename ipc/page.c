@@ -175,7 +175,7 @@ int page_get(struct space *space, uint32_t *pages, unsigned count)
         return BATON_ELIMIT;
     unsigned got = pool_take(&page_pool, pages, count);
     for (unsigned i = 0; i < got; i++)
-        page_take_over(pages[i], space->number, STATE_FILLER(63) | STATE_CACHED, 0);
+        page_take_over(pages[i], space->number, STATE_CACHED, STATE_FILLER(PAGE_NOBODY)); /* reads as zero */
     if (got < count)
         page_account(space, (int)got - (int)count);
     return got ? (int)got : BATON_ENOMEM;
@@ -332,8 +332,10 @@ int page_receive(struct space *space, struct baton_piece *piece)
 static uint64_t page_reveal(struct page *page, uint64_t state, unsigned space)
 {
     bool whole = !state_hull_start(state) && state_hull_end(state) == PAGE_SIZE;
+    /* Other owners will see whatever this one is shown: what only it knows has to go for their sake */
+    bool knows_all = state_filler(state) == space && page->used == 1;
 
-    if (!whole && state_filler(state) != space && !seed(SEED_SCRUB_SKIPPED)) {
+    if (!whole && !knows_all && !seed(SEED_SCRUB_SKIPPED)) {
         kernel_map_scrub(page_phys(page_number(page)), state_hull_start(state), state_hull_end(state));
         cpu_self()->counters[COUNT_PAGES_SCRUBBED]++;
     }

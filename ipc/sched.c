@@ -10,6 +10,8 @@
 #include "mm/space.h"
 
 #define SLICE_NS 2000000
+#define BOOSTS_MAX                                                                                           \
+    8 /* threads put in front in a row: two that wake each other must not starve a third (thread 4) */
 
 static struct context abandoned[CPUS_MAX]; /* where a switch saves what nobody will need */
 static bool instructions_counted;          /* the CPU has a performance monitor */
@@ -20,6 +22,12 @@ void sched_push_front(struct thread *thread)
 {
     struct cpu *cpu = cpu_self();
 
+    if (cpu->boosts == BOOSTS_MAX) {
+        sched_push_back(thread);
+        return;
+    }
+    cpu->boosts++;
+    thread->boosted = true;
     thread->run_next = cpu->run_first;
     cpu->run_first = thread;
     if (!cpu->run_last)
@@ -30,6 +38,7 @@ void sched_push_back(struct thread *thread)
 {
     struct cpu *cpu = cpu_self();
 
+    thread->boosted = false;
     thread->run_next = NULL;
     if (cpu->run_last)
         cpu->run_last->run_next = thread;
@@ -47,6 +56,8 @@ static struct thread *run_pop(struct cpu *cpu)
     cpu->run_first = thread->run_next;
     if (!cpu->run_first)
         cpu->run_last = NULL;
+    if (!thread->boosted)
+        cpu->boosts = 0;
     return thread;
 }
 
@@ -231,6 +242,18 @@ void sched_leave(void)
     current_set(cpu, next);
     context_switch(&abandoned[cpu->number], &next->context);
     panic("thread: one that had ended came back");
+}
+
+void sched_yield(void)
+{
+    struct cpu *cpu = cpu_self();
+
+    inbox_empty(
+        cpu); /* before the caller's own place, or who came from elsewhere would wait for one turn more */
+    if (!cpu->run_first)
+        return;
+    sched_push_back(cpu->current);
+    sched_switch();
 }
 
 /* What runs when nothing can (thread 3). */

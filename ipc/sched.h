@@ -23,6 +23,9 @@ void sched_push_remote(struct thread *thread);
 /* Goes to the next runnable thread, or to the idle thread. Returns when the caller runs again. */
 void sched_switch(void);
 
+/* To the end of the line, when there is one. */
+void sched_yield(void);
+
 /* As sched_switch for a thread that has ended: its context is not saved, its stack may be used again at once.
  */
 __attribute__((noreturn)) void sched_leave(void);

@@ -131,10 +131,7 @@ bool thread_park(uint64_t deadline)
 
 void thread_yield(void)
 {
-    if (!sched_others_ready())
-        return;
-    sched_push_back(thread_self());
-    sched_switch();
+    sched_yield();
 }
 
 bool thread_others_ready(void)

@@ -20,6 +20,8 @@
  *   2. Only its own CPU changes a thread's place in queue and timer list.
  *   3. The idle thread runs only when the run queue and the inbox are empty; before WFI it announces that it
  * sleeps, then looks at the inbox again.
+ *   4. Every runnable thread of a CPU runs after a bounded number of others: at most BOOSTS_MAX woken ones go
+ * before it, and each runs for a slice at most.
  */
 #ifndef IPC_THREAD_H
 #define IPC_THREAD_H
@@ -65,6 +67,7 @@ struct thread {
     uint32_t state;  /* (atomic) enum thread_state */
     bool in_service; /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
     bool timed_out;  /* (own CPU) the last park ended by its deadline */
+    bool boosted;    /* (own CPU) came to the front of the queue */
     bool on_timer;   /* (own CPU) */
     uint64_t deadline;
     struct thread *run_next, *inbox_next, *timer_next;
