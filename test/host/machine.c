@@ -10,11 +10,11 @@
 
 #define ENTRIES      512u
 #define FRAMES       (MACHINE_MEMORY / PAGE_SIZE)
-#define REGIONS_MAX  64   /* 2 MiB pieces of address space in use, over all tables */
+#define REGIONS_MAX  64 /* 2 MiB pieces of address space in use, over all tables */
 #define ASIDS        256
 #define ROOTS_MAX    64
 #define PENDING_MAX  4096
-#define VALID(entry) ((entry) & 1)
+#define VALID(entry) ((entry)&1)
 #define NOW_AND_ON   UINT64_MAX
 #define SOFT_BITS    UINT64_C(0x80) /* what may change without break-before-make: AP[2], read-only */
 
@@ -63,8 +63,8 @@ static struct simulated_cpu {
 static uint8_t memory[MACHINE_MEMORY] __attribute__((aligned(4096)));
 static bool hidden[FRAMES];
 static struct leaf leaves[FRAMES];
-static uint64_t roots[ROOTS_MAX], regions[REGIONS_MAX];
-static unsigned root_count, region_count, current;
+static uint64_t roots[ROOTS_MAX], regions[REGIONS_MAX], leaf_frames[ROOTS_MAX * REGIONS_MAX];
+static unsigned root_count, region_count, leaf_count, current;
 static uint64_t now, random_state;
 
 uint64_t machine_random(uint64_t limit)
@@ -139,6 +139,8 @@ static void leaf_note(uint64_t phys, uint64_t root, uint64_t va)
 
     if (leaf->root && (leaf->root != root || leaf->va != va))
         machine_fail("frame 0x%lx holds entries of two tables", (unsigned long)phys);
+    if (!leaf->root)
+        leaf_frames[leaf_count++] = (phys - MACHINE_PHYS) / PAGE_SIZE;
     *leaf = (struct leaf){root, va};
 }
 
@@ -212,10 +214,11 @@ static void fetchable(unsigned cpu, uint64_t va, uint64_t entry)
             return;
         }
         if ((set->values[i].entry ^ entry) & ~SOFT_BITS)
-            machine_fail("CPU %u ASID %u address 0x%lx: entry 0x%lx becomes valid while 0x%lx may still be cached "
-                         "(incorrect mapping)",
-                         cpu, simulated[cpu].asid, (unsigned long)va, (unsigned long)entry,
-                         (unsigned long)set->values[i].entry);
+            machine_fail(
+                "CPU %u ASID %u address 0x%lx: entry 0x%lx becomes valid while 0x%lx may still be cached "
+                "(incorrect mapping)",
+                cpu, simulated[cpu].asid, (unsigned long)va, (unsigned long)entry,
+                (unsigned long)set->values[i].entry);
     }
     if (set->count == MACHINE_VALUES)
         machine_fail("too many values of one entry");
@@ -267,9 +270,9 @@ static void entries_of_leaf(unsigned cpu, uint64_t frame, bool live)
 /* The live table of the CPU begins (or ends) to be walked. */
 static void table_walked(unsigned cpu, bool live)
 {
-    for (uint64_t frame = 0; frame < FRAMES; frame++)
-        if (leaves[frame].root == simulated[cpu].root)
-            entries_of_leaf(cpu, frame, live);
+    for (unsigned i = 0; i < leaf_count; i++)
+        if (leaves[leaf_frames[i]].root == simulated[cpu].root)
+            entries_of_leaf(cpu, leaf_frames[i], live);
     for (unsigned other = 0; live && other < MACHINE_CPUS; other++)
         for (unsigned i = 0; i < simulated[other].stores; i++) {
             const struct store *store = &simulated[other].store[i];
@@ -326,8 +329,8 @@ void machine_pte_store(uint64_t *entry, uint64_t value)
     if (!leaf->root)
         return;
     if (VALID(old) && VALID(value) && (old ^ value) & ~SOFT_BITS)
-        machine_fail("0x%lx: entry 0x%lx becomes 0x%lx without break-before-make", (unsigned long)entry_va(entry),
-                     (unsigned long)old, (unsigned long)value);
+        machine_fail("0x%lx: entry 0x%lx becomes 0x%lx without break-before-make",
+                     (unsigned long)entry_va(entry), (unsigned long)old, (unsigned long)value);
     for (unsigned other = 0; VALID(value) && other < MACHINE_CPUS; other++)
         if (simulated[other].root == leaf->root)
             fetchable(other, entry_va(entry), value);
@@ -335,7 +338,8 @@ void machine_pte_store(uint64_t *entry, uint64_t value)
 
 static bool concerns(const struct invalidation *what, unsigned asid, uint64_t va)
 {
-    return (what->every_asid || what->asid == asid) && (what->every_page || what->va >> PAGE_SHIFT == va >> PAGE_SHIFT);
+    return (what->every_asid || what->asid == asid) &&
+           (what->every_page || what->va >> PAGE_SHIFT == va >> PAGE_SHIFT);
 }
 
 static void set_invalidate(struct set *set, uint64_t issued)
@@ -437,9 +441,10 @@ void machine_table_set(uint64_t root, uint16_t asid)
     now++;
     machine_counts.switches++;
     for (unsigned other = 0; other < MACHINE_CPUS; other++)
-        if (other != current && simulated[other].root && (simulated[other].root == root) != (simulated[other].asid == asid))
-            machine_fail("CPUs %u and %u: ASID %u and table 0x%lx do not belong together", current, other, asid,
-                         (unsigned long)root);
+        if (other != current && simulated[other].root &&
+            (simulated[other].root == root) != (simulated[other].asid == asid))
+            machine_fail("CPUs %u and %u: ASID %u and table 0x%lx do not belong together", current, other,
+                         asid, (unsigned long)root);
     table_known(root);
     if (cpu->root)
         table_walked(current, false);
@@ -487,10 +492,12 @@ bool machine_frame_reachable(uint64_t frame)
 /* True when a walk may find the entry invalid: it is, or was until a store that nobody need have seen yet. */
 static bool may_be_invalid(unsigned cpu, uint64_t va)
 {
-    for (uint64_t frame = 0; frame < FRAMES; frame++) {
+    for (unsigned i = 0; i < leaf_count; i++) {
+        uint64_t frame = leaf_frames[i];
         if (leaves[frame].root != simulated[cpu].root || leaves[frame].va != (va & ~UINT64_C(0x1fffff)))
             continue;
-        const uint64_t *entry = (const uint64_t *)&memory[frame * PAGE_SIZE] + (va >> PAGE_SHIFT & (ENTRIES - 1));
+        const uint64_t *entry =
+            (const uint64_t *)&memory[frame * PAGE_SIZE] + (va >> PAGE_SHIFT & (ENTRIES - 1));
         return still_stored(entry, 0) || !VALID(*entry);
     }
     return true;
@@ -519,7 +526,8 @@ void machine_check_quiet(void)
         if (simulated[cpu].stores)
             machine_fail("CPU %u returns with %u entries not published", cpu, simulated[cpu].stores);
         if (simulated[cpu].invalidations)
-            machine_fail("CPU %u returns with %u invalidations not waited for", cpu, simulated[cpu].invalidations);
+            machine_fail("CPU %u returns with %u invalidations not waited for", cpu,
+                         simulated[cpu].invalidations);
     }
 }
 

@@ -1,22 +1,23 @@
 /*
- * The simulated machine behind test/host/include/core/arch.h: four CPUs in one host thread, physical memory, and an
- * adversarial TLB.
+ * The simulated machine behind test/host/include/core/arch.h: four CPUs in one host thread, physical memory,
+ * and an adversarial TLB.
  *
- * Owns: the memory, and for every CPU and ASID the set of translations that it MAY hold. The adversary is not played
- * with dice: the machine keeps every translation that some machine allowed by the architecture could hold at this
- * moment, so a stale one is found whenever it is possible, not only when a walker was lucky.
+ * Owns: the memory, and for every CPU and ASID the set of translations that it MAY hold. The adversary is not
+ * played with dice: the machine keeps every translation that some machine allowed by the architecture could
+ * hold at this moment, so a stale one is found whenever it is possible, not only when a walker was lucky.
  *
  * The rules (Arm ARM D8.13, D8.14, K14)
- *   1. A valid entry of a table that is live on a CPU may be fetched there at any moment, and stays until invalidated.
- *   2. A stored entry may be seen by walkers at once; the old one may be fetched until a DSB ISHST or ISH of the CPU
- *      that stored.
- *   3. A TLBI may take effect when it is issued, so what is fetched afterwards (rule 2 included) survives it; it is
- *      certain only at the DSB of the CPU that issued it: NSH or ISH for a local one, ISH for a broadcast.
+ *   1. A valid entry of a table that is live on a CPU may be fetched there at any moment, and stays until
+ * invalidated.
+ *   2. A stored entry may be seen by walkers at once; the old one may be fetched until a DSB ISHST or ISH of
+ * the CPU that stored.
+ *   3. A TLBI may take effect when it is issued, so what is fetched afterwards (rule 2 included) survives it;
+ * it is certain only at the DSB of the CPU that issued it: NSH or ISH for a local one, ISH for a broadcast.
  *   4. A live table stops being walked when another one is set; what was fetched stays under its ASID.
  *
- * What breaks the architecture's rules by itself (break-before-make, two frames under one address, a global entry in
- * a user table, one ASID live for two tables, IPC memory reached through the linear map) is reported at once by
- * machine_fail().
+ * What breaks the architecture's rules by itself (break-before-make, two frames under one address, a global
+ * entry in a user table, one ASID live for two tables, IPC memory reached through the linear map) is reported
+ * at once by machine_fail().
  */
 #ifndef TEST_HOST_MACHINE_H
 #define TEST_HOST_MACHINE_H
@@ -52,7 +53,8 @@ struct machine_reach {
     unsigned count;
     uint64_t entry[MACHINE_VALUES]; /* as in the table */
 };
-/* Every translation of `va` that the CPU may use now, with the table that is live there: cached or to be fetched. */
+/* Every translation of `va` that the CPU may use now, with the table that is live there: cached or to be
+ * fetched. */
 void machine_reachable(unsigned cpu, uint64_t va, struct machine_reach *reach);
 /* The same for entries of `asid`, live or not. */
 void machine_cached(unsigned cpu, uint16_t asid, uint64_t va, struct machine_reach *reach);
@@ -68,10 +70,11 @@ enum machine_result {
 };
 enum machine_result machine_access(unsigned cpu, uint64_t va, bool write, bool el0, uint64_t *phys);
 
-/* Fails when an entry is not yet published or an invalidation not yet waited for: at the end of kernel operations. */
+/* Fails when an entry is not yet published or an invalidation not yet waited for: at the end of kernel
+ * operations. */
 void machine_check_quiet(void);
 
-#define ENTRY_FRAME(entry)    ((entry) & UINT64_C(0x0000fffffffff000))
+#define ENTRY_FRAME(entry)    ((entry)&UINT64_C(0x0000fffffffff000))
 #define ENTRY_WRITABLE(entry) (((entry) & (UINT64_C(1) << 7)) == 0)
 #define ENTRY_USER(entry)     (((entry) & (UINT64_C(1) << 6)) != 0)
 #define ENTRY_PRIVATE(entry)  (((entry) & (UINT64_C(1) << 11)) != 0)

@@ -1,6 +1,7 @@
 /*
- * What the kernel's objects of the host build need and the simulated machine does not bring: blocks of the CPUs, panic,
- * the log on standard output, time, and scrubbing without a window, which checks the contract of mm/kernel_map.h.
+ * What the kernel's objects of the host build need and the simulated machine does not bring: blocks of the
+ * CPUs, panic, the log on standard output, time, and scrubbing without a window, which checks the contract of
+ * mm/kernel_map.h.
  */
 #include "core/cpu.h"
 #include "core/log.h"

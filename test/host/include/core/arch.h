@@ -1,9 +1,10 @@
 /*
- * core/arch.h of the host build: the same names and contracts, on the simulated machine of test/host/machine.h.
+ * core/arch.h of the host build: the same names and contracts, on the simulated machine of
+ * test/host/machine.h.
  *
- * Put this folder's `include` before the root on the include path, and every kernel source compiles unchanged. The
- * operations are calls, so that two machines can stand behind them: machine.c (one host thread, four CPUs and the
- * adversarial TLB) and machine_threads.c (each host thread is a CPU; no tables).
+ * Put this folder's `include` before the root on the include path, and every kernel source compiles
+ * unchanged. The operations are calls, so that two machines can stand behind them: machine.c (one host
+ * thread, four CPUs and the adversarial TLB) and machine_threads.c (each host thread is a CPU; no tables).
  */
 #ifndef CORE_ARCH_H
 #define CORE_ARCH_H
@@ -201,6 +202,11 @@ static inline void arch_zero_line(void *line)
 }
 
 static inline uint64_t arch_counter_read(void)
+{
+    return machine_counter_read();
+}
+
+static inline uint64_t arch_counter_peek(void)
 {
     return machine_counter_read();
 }

@@ -1,0 +1,84 @@
+/*
+ * The reference model of page ownership, and the oracle that compares ipc/page.h and the machine's TLBs with
+ * it.
+ *
+ * Owns: for each IPC page, the count of every space (0 is the kernel), and for each grain of 64 bytes what it
+ * holds and who may know it. Plain arrays, written from the text of the invariants of ipc/page.h and from
+ * nothing else.
+ *
+ * A domain is who shares one table: each isolated space by itself, all trusted ones together.
+ */
+#ifndef TEST_HOST_OWNERSHIP_H
+#define TEST_HOST_OWNERSHIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/abi.h"
+#include "core/layout.h"
+#include "mm/space.h"
+
+#define GRAIN      64u
+#define GRAINS     (4096u / GRAIN)
+#define REGION_MAX 256u
+#define OWNERS_MAX 10u /* of one page: PAGE_SLOTS of ipc/page_state.h */
+
+struct reference {
+    uint32_t count[SPACES_MAX];
+    uint32_t total, owners;
+    bool device;            /* in a receive ring */
+    uint64_t kept;          /* grains that must be as they were written; the others may have been zeroed */
+    uint32_t tag[GRAINS];   /* what was written there last; 0: zeros */
+    uint32_t known[GRAINS]; /* domains that may know the tag */
+};
+extern struct reference reference[REGION_MAX];
+
+/* A piece on its way, and the grains that its receiver may see. */
+struct transit {
+    struct baton_piece piece;
+    uint64_t visible;
+};
+
+/* A machine with `pages` IPC pages in its highest memory and the spaces that the test will create. */
+void ownership_init(uint64_t seed, uint32_t pages, unsigned asid_bits);
+struct space *ownership_space(const char *name, bool isolated, uint32_t limit);
+uint32_t ownership_pages(void);
+
+/* The running space of each CPU. */
+extern struct space *running[4];
+/* `cpu` switches to the space; all that it could reach there is checked. */
+void run_space(unsigned cpu, struct space *space);
+
+/* ---- Operations: the call, its model, and the oracle. The result is the call's, already compared. ---- */
+
+/* Gets up to `count` pages; `pages` as from page_get. */
+int do_get(struct space *space, uint32_t *pages, unsigned count);
+int do_duplicate(struct space *space, uint32_t page);
+int do_release(struct space *space, uint32_t page);
+/* On success *transit is what a port would hold. */
+int do_send(struct space *space, const struct baton_piece *piece, bool duplicate, struct transit *transit);
+int do_receive(struct space *space, struct transit *transit);
+int do_map(struct space *space, uint32_t page);
+void do_release_all(struct space *space);
+/* The kernel drops a message: message_drop(). */
+void do_drop(struct transit *transit);
+/* A receive ring gets a page; the device fills `length` bytes (whole grains); the device has sent it. */
+bool do_device_get(uint32_t *page);
+void do_device_filled(uint32_t page, uint32_t length, struct transit *transit);
+void do_device_sent(struct transit *transit);
+
+/*
+ * Service code on `cpu` reads (or writes `tag` to) the grain at `offset`: by a translation that it has, or by
+ * the fault path until it has one. False when that ended in a violation, which the model must agree to.
+ */
+bool do_access(unsigned cpu, uint32_t page, uint32_t offset, bool write, uint32_t tag);
+
+/* ---- The oracle ---- */
+
+/* One page on every CPU: who may reach it (page 2, 3, 4), what is read there (page 7), what page_describe
+ * says (page 1). */
+void check_page(uint32_t page);
+/* All pages, on one CPU; all pages, counts and accounts. */
+void check_cpu(unsigned cpu);
+void check_all(void);
+
+#endif
