@@ -1,0 +1,297 @@
+/*
+ * The forwarder of the switch: a transparent learning bridge (IEEE 802.1D-2004, 7.5 to 7.9) between all
+ * network interfaces.
+ *
+ * Each frame passes three stations here; 1 to 3 are the receiving interface's, 7 to 10 the sending one's:
+ *   4 receive: up to 64 frames by one trap
+ *   5 decide:  learn where the source is; look where the destination is; put the frame into an interface's
+ * outbox 6 send:    each outbox by one trap; nobody waits for an interface that is full A frame's first 128
+ * bytes arrive inline, the rest stays in its page, which is never mapped here.
+ *
+ * Unknown and group destinations go to all other interfaces, as duplicates of one page: nothing is copied.
+ * The frames of one interface to another keep their order.
+ *
+ * Settings: age=SECONDS until a silent station is forgotten (300), table=N stations at most (4096).
+ * Limits: VLAN tags pass untouched, and are not looked at: an address is learned once, whatever its VLAN.
+ * There is no spanning tree: cabling a loop is a mistake.
+ *
+ * Counted as drops of the interface where it happened: runt (no whole Ethernet header), reserved (802.1D
+ * Table 7-10, not to be forwarded), filtered (the destination is where the frame came from), and on the way
+ * out queue_full, stopped (the driver is dead), refused (out of memory, or too many owners of the page).
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "apps/baton.h"
+#include "apps/switch/table.h"
+
+#define HEADER_BYTES 14 /* destination, source, type */
+#define PORTS_MAX    32
+_Static_assert(PORTS_MAX <= TABLE_PORTS, "an entry of the table names a port by 6 bits");
+
+/* Frames that leave by one interface, in order. */
+struct outbox {
+    unsigned count;
+    uint64_t duplicates; /* bit i: message i goes as a duplicate, other outboxes have it too */
+    struct baton_message *message[BATON_BATCH];
+};
+
+/* What can happen to a frame at an interface besides being forwarded. */
+enum reason {
+    RUNT,
+    RESERVED,
+    FILTERED,
+    QUEUE_FULL,
+    STOPPED,
+    REFUSED,
+    REASONS
+};
+static const char *const reason_name[REASONS] = {"runt",       "reserved", "filtered",
+                                                 "queue_full", "stopped",  "refused"};
+
+struct interface {
+    int port;
+    uint64_t *dropped[REASONS];
+};
+
+/* The last decision of this batch: the next frame is often one of the same two stations. */
+struct recent {
+    uint64_t first, second; /* bytes 0..7 and 4..11 of the frame */
+    uint32_t ingress, egress;
+};
+
+static struct interface interfaces[PORTS_MAX];
+static unsigned interface_count;
+static struct table stations;
+static uint64_t *count_flooded, *count_moved, *count_table_full, *count_stations;
+
+static struct baton_message frames[BATON_BATCH];
+static struct baton_message *inbox[BATON_BATCH];
+static struct outbox outboxes[PORTS_MAX];
+static struct baton_message *dropped[BATON_BATCH];
+static unsigned dropped_count;
+
+/* ---- Station 5: decide ---- */
+
+static void drop(struct baton_message *frame, unsigned interface, enum reason reason)
+{
+    ++*interfaces[interface].dropped[reason];
+    dropped[dropped_count++] = frame;
+}
+
+static inline void outbox_add(struct outbox *outbox, struct baton_message *frame)
+{
+    outbox->message[outbox->count++] = frame;
+}
+
+/* Duplicates for all interfaces but the one it came from; the last of them gets the frame itself. */
+static void flood(struct baton_message *frame, unsigned ingress)
+{
+    unsigned last = interface_count - 1 - (ingress == interface_count - 1);
+
+    if (interface_count < 2) {
+        drop(frame, ingress, FILTERED);
+        return;
+    }
+    ++*count_flooded;
+    for (unsigned i = 0; i <= last; i++) {
+        if (i == ingress)
+            continue;
+        outboxes[i].duplicates |= (uint64_t)(i != last) << outboxes[i].count;
+        outbox_add(&outboxes[i], frame);
+    }
+}
+
+/* 01:80:c2:00:00:00 to 0f, as a little-endian load gives them. */
+static bool address_reserved(uint64_t destination)
+{
+    return (destination & UINT64_C(0xf0ffffffffff)) == UINT64_C(0x0000c28001);
+}
+
+static bool address_group(uint64_t address)
+{
+    return address & 1;
+}
+
+/* No whole Ethernet header; or it came by a wire that is no interface's, which the appliance's table does not
+ * have. */
+static void refuse_irregular(struct baton_message *frame)
+{
+    drop(frame, frame->source < interface_count ? frame->source : 0, RUNT);
+}
+
+/* A frame that is not like the one before. Its first 12 bytes are in `first` and `second`, as struct recent
+ * has them. */
+static void decide(struct baton_message *frame, uint64_t first, uint64_t second, struct recent *recent)
+{
+    uint32_t ingress = frame->source;
+    uint64_t destination = first & UINT64_C(0xffffffffffff), source = second >> 16;
+
+    if (source != 0 && !address_group(source))
+        table_learn(&stations, TABLE_KEY(source), ingress);
+    if (address_group(destination)) {
+        if (address_reserved(destination))
+            drop(frame, ingress, RESERVED);
+        else
+            flood(frame, ingress);
+        return;
+    }
+    int egress = table_lookup(&stations, TABLE_KEY(destination));
+    if (egress == TABLE_NO_PORT) {
+        flood(frame, ingress);
+    } else if ((uint32_t)egress == ingress) {
+        drop(frame, ingress, FILTERED);
+    } else {
+        outbox_add(&outboxes[egress], frame);
+        *recent = (struct recent){first, second, ingress, (uint32_t)egress};
+    }
+}
+
+static inline uint64_t load(const uint8_t *bytes)
+{
+    return *(const uint64_t __attribute__((may_alias, aligned(1))) *)bytes;
+}
+
+static void decide_all(unsigned count)
+{
+    struct recent recent = {.ingress = PORTS_MAX};
+
+    for (unsigned i = 0; i < count; i++) {
+        struct baton_message *frame = &frames[i];
+        const uint8_t *header = frame->data + frame->inline_offset;
+        uint64_t first = load(header), second = load(header + 4);
+
+        if (__builtin_expect(frame->inline_length < HEADER_BYTES || frame->source >= interface_count, 0))
+            refuse_irregular(frame);
+        else if (first == recent.first && second == recent.second && frame->source == recent.ingress)
+            outbox_add(&outboxes[recent.egress], frame);
+        else
+            decide(frame, first, second, &recent);
+    }
+}
+
+/* ---- Station 6: send ---- */
+
+/* How many messages from `start` on go the same way, as duplicates or themselves. */
+static unsigned outbox_run(const struct outbox *outbox, unsigned start)
+{
+    uint64_t bits = outbox->duplicates >> start, other = bits & 1 ? ~bits : bits;
+    unsigned rest = outbox->count - start, run = other ? (unsigned)__builtin_ctzll(other) : rest;
+
+    return run < rest ? run : rest;
+}
+
+/* Frames that the interface did not take. Who is full or dead takes none of the others either. Returns how
+ * many. */
+static unsigned refuse(unsigned egress, struct outbox *outbox, unsigned start, int error)
+{
+    enum reason reason = error == BATON_EFULL ? QUEUE_FULL : error == BATON_EDEAD ? STOPPED : REFUSED;
+    unsigned count = reason == REFUSED ? 1 : outbox->count - start;
+
+    for (unsigned i = start; i < start + count; i++) {
+        if (outbox->duplicates >> i & 1)
+            ++*interfaces[egress].dropped[reason]; /* the frame itself is still on its way to others */
+        else
+            drop(outbox->message[i], egress, reason);
+    }
+    return count;
+}
+
+static void send_outbox(unsigned egress)
+{
+    struct outbox *outbox = &outboxes[egress];
+
+    for (unsigned done = 0; done < outbox->count;) {
+        uint64_t flags = outbox->duplicates >> done & 1 ? BATON_DUPLICATE : 0;
+        int sent = baton_send_batch(interfaces[egress].port, outbox->message + done, outbox_run(outbox, done),
+                                    flags, BATON_NO_WAIT);
+        done += sent > 0 ? (unsigned)sent : refuse(egress, outbox, done, sent);
+    }
+    outbox->count = 0;
+    outbox->duplicates = 0;
+}
+
+/* In the order of their numbers: a frame goes to its last interface itself, after all duplicates of it. */
+static void send_all(void)
+{
+    for (unsigned i = 0; i < interface_count; i++)
+        if (outboxes[i].count)
+            send_outbox(i);
+    if (dropped_count)
+        baton_message_free_batch(dropped, dropped_count);
+    dropped_count = 0;
+}
+
+/* ---- The service ---- */
+
+static void forward(int port)
+{
+    for (;;) {
+        /* Station 4: receive */
+        int count = baton_receive_batch(port, inbox, BATON_BATCH, BATON_TRUST_SENDER, BATON_FOREVER);
+        if (count < 0) {
+            baton_log("receive: error %d", count);
+            return;
+        }
+        table_time_set(&stations, baton_time_ns());
+        decide_all((unsigned)count);
+        send_all();
+        *count_moved = stations.moved;
+        *count_table_full = stations.refused;
+        *count_stations = stations.used;
+    }
+}
+
+static uint64_t *counter(const char *name, int interface)
+{
+    static uint64_t unpublished; /* there are more interfaces than the statistics have rows for */
+    uint64_t *value = baton_counter(name, interface);
+
+    return value ? value : &unpublished;
+}
+
+/* All interfaces that a wire leads to: net0, net1, ... */
+static void interfaces_find(void)
+{
+    char name[16];
+
+    for (; interface_count < PORTS_MAX; interface_count++) {
+        snprintf(name, sizeof name, "net%u", interface_count);
+        interfaces[interface_count].port = baton_port_find(name);
+        if (interfaces[interface_count].port < 0)
+            return;
+    }
+}
+
+static void counters_make(void)
+{
+    count_flooded = counter("flooded", -1);
+    count_moved = counter("stations_moved", -1);
+    count_table_full = counter("table_full", -1);
+    count_stations = counter("stations", -1);
+    for (unsigned i = 0; i < interface_count; i++)
+        for (unsigned reason = 0; reason < REASONS; reason++)
+            interfaces[i].dropped[reason] = counter(reason_name[reason], (int)i);
+}
+
+int main(void)
+{
+    uint64_t age = 300, limit = 4096;
+
+    if (baton_setting_number("age", 1, 1000000, &age) < 0 ||
+        baton_setting_number("table", 1, 8192, &limit) < 0)
+        return 1;
+    uint64_t *slots = malloc(table_slots((unsigned)limit) * sizeof slots[0]);
+    if (!slots) {
+        baton_log("no memory for a table of %u stations", (unsigned)limit);
+        return 1;
+    }
+    uint64_t now = baton_time_ns();
+    table_init(&stations, slots, (unsigned)limit, age * UINT64_C(1000000000), now, now);
+    interfaces_find();
+    counters_make();
+    for (unsigned i = 0; i < BATON_BATCH; i++)
+        inbox[i] = &frames[i];
+    forward(baton_port_find("forward"));
+    return 1;
+}

@@ -1,0 +1,14 @@
+"""
+The parts of services that are plain C, run here: the switch's table of stations and the message library.
+"""
+from naming import named
+
+
+@named("host-switch-table")
+def test_switch_table(build, run_program):
+    run_program(build.host("test_switch_table"))
+
+
+@named("host-message-library")
+def test_message_library(build, run_program):
+    run_program(build.host("test_message_library"))
