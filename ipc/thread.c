@@ -147,7 +147,7 @@ void thread_exit(void)
     sched_timer_remove(self);
     sched_fp_forget(self);
     __atomic_store_n(&self->state, THREAD_DEAD, __ATOMIC_RELEASE);
-    if (self->service && __atomic_sub_fetch(&self->service->threads_alive, 1, __ATOMIC_ACQ_REL) == 0)
+    if (self->in_service && __atomic_sub_fetch(&self->service->threads_alive, 1, __ATOMIC_ACQ_REL) == 0)
         service_finish(self->service);
     sched_leave();
 }
