@@ -187,6 +187,8 @@ int page_duplicate(struct space *space, uint32_t number)
 
     if (!page || plainly_not_owner(page, space->number))
         return BATON_EOWNER;
+    if (!page_account(space, 1))
+        return BATON_ELIMIT;
     uint64_t state = page_lock(page);
     int result = BATON_EOWNER;
     if (page_slot(page, space->number)) {
@@ -194,8 +196,8 @@ int page_duplicate(struct space *space, uint32_t number)
         result = slot_gain(page, space->number);
     }
     page_unlock(page, state);
-    if (!result)
-        __atomic_fetch_add(&space->pages, 1, __ATOMIC_RELAXED);
+    if (result)
+        page_account(space, -1);
     return result;
 }
 
@@ -222,18 +224,38 @@ int page_release(struct space *space, uint32_t number)
     return 0;
 }
 
-/* What of the hull the piece covers: the next owner sees no more than that (page 7). */
-static uint64_t hull_narrow(uint64_t state, const struct baton_piece *piece)
+/*
+ * Bytes outside the hull that this space did not write itself are zeroed before it can see them (page 7).
+ * Afterwards the space knows every byte of the page. Returns the new state.
+ */
+static uint64_t page_reveal(struct page *page, uint64_t state, unsigned space)
 {
-    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK, end = start + piece->length;
+    bool whole = !state_hull_start(state) && state_hull_end(state) == PAGE_SIZE;
+    /* Other owners will see whatever this one is shown: what only it knows has to go for their sake */
+    bool knows_all = state_filler(state) == space && page->used == 1;
 
-    if (start < state_hull_start(state))
-        start = state_hull_start(state);
-    if (end > state_hull_end(state))
-        end = state_hull_end(state);
-    if (start >= end)
-        start = end = 0;
-    return (state & ~STATE_HULL(8191, 8191)) | STATE_HULL(start, end);
+    if (!whole && !knows_all && !seed(SEED_SCRUB_SKIPPED)) {
+        kernel_map_scrub(page_phys(page_number(page)), state_hull_start(state), state_hull_end(state));
+        cpu_self()->counters[COUNT_PAGES_SCRUBBED]++;
+    }
+    state &= ~(STATE_FILLER(63) | STATE_HULL(8191, 8191));
+    return state | STATE_FILLER(space) | STATE_HULL(0, PAGE_SIZE) | STATE_CACHED;
+}
+
+/* True when the piece shows only bytes that its sender may show (page 7). */
+static bool hull_covers(uint64_t state, const struct baton_piece *piece)
+{
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
+
+    return start >= state_hull_start(state) && start + piece->length <= state_hull_end(state);
+}
+
+/* The next owner sees no more than the piece. */
+static uint64_t hull_set(uint64_t state, const struct baton_piece *piece)
+{
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
+
+    return (state & ~STATE_HULL(8191, 8191)) | STATE_HULL(start, start + piece->length);
 }
 
 /* Any number of owners, mapped or not, duplicate or not. */
@@ -246,8 +268,12 @@ static int send_locked(struct space *space, struct page *page, const struct bato
 
     if (!result && duplicate)
         sole_owner_downgrade(page);
+    /* A sender that never looked at the page sends bytes that it never wrote: they are zero, not the last owner's,
+       whoever reads them next, a device included. */
+    if (!result && !hull_covers(state, piece))
+        state = page_reveal(page, state, space->number);
     if (!result && !duplicate && page_total(page) == 1)
-        state = hull_narrow(state, piece);
+        state = hull_set(state, piece);
     if (!result)
         result = slot_gain(page, 0);
     if (!result && !duplicate)
@@ -264,9 +290,10 @@ int page_send(struct space *space, const struct baton_piece *piece, bool duplica
     if (!page || plainly_not_owner(page, space->number))
         return BATON_EOWNER;
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
-    while (!duplicate && (state & sole) == (STATE_OWNER(space->number) | STATE_TOTAL(1))) {
+    while (!duplicate && (state & sole) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
+           hull_covers(state, piece)) {
         /* Never mapped: there is nothing to unmap, and the kernel (owner 0) is written over the owner */
-        uint64_t next = hull_narrow(state, piece) & ~STATE_OWNER(63);
+        uint64_t next = hull_set(state, piece) & ~STATE_OWNER(63);
         if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
@@ -324,24 +351,6 @@ int page_receive(struct space *space, struct baton_piece *piece)
 }
 
 /* ---- Mapping ---- */
-
-/*
- * Bytes outside the hull that this space did not write itself are zeroed before it can see them (page 7).
- * Afterwards the space knows every byte of the page. Returns the new state.
- */
-static uint64_t page_reveal(struct page *page, uint64_t state, unsigned space)
-{
-    bool whole = !state_hull_start(state) && state_hull_end(state) == PAGE_SIZE;
-    /* Other owners will see whatever this one is shown: what only it knows has to go for their sake */
-    bool knows_all = state_filler(state) == space && page->used == 1;
-
-    if (!whole && !knows_all && !seed(SEED_SCRUB_SKIPPED)) {
-        kernel_map_scrub(page_phys(page_number(page)), state_hull_start(state), state_hull_end(state));
-        cpu_self()->counters[COUNT_PAGES_SCRUBBED]++;
-    }
-    state &= ~(STATE_FILLER(63) | STATE_HULL(8191, 8191));
-    return state | STATE_FILLER(space) | STATE_HULL(0, PAGE_SIZE) | STATE_CACHED;
-}
 
 /* Brings the entry of an owner's table up to what it may do. The page is locked; returns its new state. */
 static uint64_t owner_map(struct space *space, struct page *page, struct slot *slot, uint64_t state)
