@@ -13,13 +13,13 @@
  *
  * Who owns a message
  *   1. A struct baton_message lies in the service's own memory. What it owns is the pages that its pieces
- * name.
+ *      name.
  *   2. A service owns a message that it made (init, alloc, duplicate) or received, until it sends or frees
- * it.
+ *      it.
  *   3. After a successful send the message belongs to the port; the struct is scrap, ready for init, alloc or
- * receive. After a failed send it still belongs to the sender, unchanged.
+ *      receive. After a failed send it still belongs to the sender, unchanged.
  *   4. With BATON_DUPLICATE a duplicate goes, and the sender keeps its own: its pages are read-only to all
- * from then on.
+ *      from then on.
  *   5. A message is used by one thread at a time. Everything else here may be called by all threads at once.
  *
  * Pages are read-only to everybody as long as they have more than one owner; the kernel stops a service that
@@ -54,16 +54,18 @@ int baton_port_find(const char *name);
  * Sends messages in their order; returns how many the port took, from the front of the array.
  *
  * Ownership: those are the port's now, the others are still the caller's. With BATON_DUPLICATE all stay the
- * caller's, and the pieces of those that went are marked read-only. Waits: while not even the first one fits,
- * at most `timeout` ns (BATON_NO_WAIT: BATON_EFULL at once; BATON_FOREVER); then BATON_ETIMEOUT. A batch that
- * fits in part does not wait for the rest: send the rest again. Ordering: messages of one thread arrive in
- * the order in which they were sent. What was written to the pages before the send is seen by the receiver.
+ * caller's, and the pieces of those that went are marked read-only.
+ * Waits: until all of them fitted, at most `timeout` ns; then it returns how many went, or BATON_ETIMEOUT when
+ * none did. With BATON_NO_WAIT: what fits now, or BATON_EFULL.
+ * Ordering: messages of one thread arrive in the order in which they were sent. What was written to the pages
+ * before the send is seen by the receiver.
  * Flags: BATON_TRUSTED, if the caller believes that the receiver trusts it (it then need not be cut off at
- * once, DASH 3.4); BATON_DUPLICATE. Errors: BATON_EINVAL count not 1..64, or a message that contradicts
- * itself; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_EOWNER a piece of a page that the caller does not
- * own; BATON_EOWNERS and BATON_ELIMIT too many owners of a page; BATON_ENOMEM no message object; BATON_EDEAD
- * the receiver has stopped. Cost: one trap; header, inline bytes and pieces are copied once. A page that
- * nobody mapped costs nothing to hand over; one that the caller has mapped is unmapped. DASH 3.2 send().
+ * once, DASH 3.4); BATON_DUPLICATE.
+ * Errors: BATON_EINVAL count not 1..64, or a message that contradicts itself; BATON_EFAULT; BATON_EHANDLE;
+ * BATON_ERIGHT; BATON_EOWNER a piece of a page that the caller does not own; BATON_EOWNERS and BATON_ELIMIT
+ * too many owners of a page; BATON_ENOMEM no message object; BATON_EDEAD the receiver has stopped.
+ * Cost: one trap; header, inline bytes and pieces are copied once. A page that nobody mapped costs nothing to
+ * hand over; one that the caller has mapped is unmapped. DASH 3.2 send().
  */
 static inline int baton_send_batch(int port, struct baton_message *const *messages, unsigned count,
                                    uint64_t flags, uint64_t timeout);
@@ -76,15 +78,17 @@ static inline int baton_send(int port, struct baton_message *message, uint64_t f
  * returns how many, at least 1.
  *
  * Ownership: they are the caller's: each must be sent on or freed. The structs need no preparation, and must
- * not own anything (what they named would be forgotten). Waits: while the port is empty, at most `timeout` ns
- * (BATON_NO_WAIT: BATON_EEMPTY at once), then BATON_ETIMEOUT. Never waits for more messages once there is
- * one. Ordering: messages of one sender arrive in its order; several threads may receive from one port, each
- * gets others. Flags: BATON_IMMEDIATE_ACCESS if the pages will be touched (maps them now, saves the faults);
+ * not own anything (what they named would be forgotten).
+ * Waits: while the port is empty, at most `timeout` ns (BATON_NO_WAIT: BATON_EEMPTY at once), then
+ * BATON_ETIMEOUT. Never waits for more messages once there is one.
+ * Ordering: messages of one sender arrive in its order; several threads may receive from one port, each gets
+ * others.
+ * Flags: BATON_IMMEDIATE_ACCESS if the pages will be touched (maps them now, saves the faults);
  * BATON_TRUST_SENDER if the caller trusts all who may send here not to write any more (saves the wait for
- * their unmap, DASH 3.4). Without it, what is read does not change any more. Errors: BATON_EINVAL count
- * not 1..64; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_ELIMIT when the service would own more pages
- * than its row in the appliance's table allows (the message stays queued). Cost: one trap; header, inline
- * bytes and pieces are copied once. DASH 3.2 receive().
+ * their unmap, DASH 3.4). Without it, what is read does not change any more.
+ * Errors: BATON_EINVAL count not 1..64; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_ELIMIT when the
+ * service would own more pages than its row in the appliance's table allows (the message stays queued).
+ * Cost: one trap; header, inline bytes and pieces are copied once. DASH 3.2 receive().
  */
 int baton_receive_batch(int port, struct baton_message *const *messages, unsigned count, uint64_t flags,
                         uint64_t timeout);
@@ -96,11 +100,12 @@ static inline int baton_receive(int port, struct baton_message *message, uint64_
  * Sends `request` and waits for the reply to it; returns 0. `reply` may be the same struct as `request`.
  *
  * Ownership: after success the request is the receiver's and the reply the caller's. After BATON_ETIMEOUT (no
- * reply in time) and BATON_EDEAD (the receiver stopped, or freed the request's token with its last thread)
- * the request is gone as well: it was handed over. After every other error it is still the caller's;
- * BATON_EFULL says that the port had no place for it in time. Waits: at most `timeout` ns in all. Flags:
- * those of send without BATON_DUPLICATE, and of receive, for the reply. Cost: one trap; when the receiver
- * waits on the same CPU the core goes straight to it and back. DASH 3.2.
+ * reply in time) and BATON_EDEAD (the receiver has stopped) the request is gone as well: it was handed over.
+ * After every other error it is still the caller's; BATON_EFULL says that the port had no place for it in
+ * time. One exception: BATON_ELIMIT or BATON_EOWNERS for a reply that the caller could not own drops both.
+ * Waits: at most `timeout` ns in all.
+ * Flags: those of send without BATON_DUPLICATE, and of receive, for the reply.
+ * Cost: one trap; when the receiver waits on the same CPU the core goes straight to it and back. DASH 3.2.
  */
 int baton_rpc(int port, struct baton_message *request, struct baton_message *reply, uint64_t flags,
               uint64_t timeout);
@@ -109,8 +114,10 @@ int baton_rpc(int port, struct baton_message *request, struct baton_message *rep
  * Answers the request that came with `token` (message.reply of what was received); returns 0.
  *
  * Ownership: after success the message is the caller's of rpc; after a failure still the replier's. A token
- * is good once, in the service that received it, while the caller waits: else BATON_EOWNER, or BATON_EDEAD.
- * Does not wait. Flags: BATON_TRUSTED. Cost: one trap.
+ * is good once, in the service that received it, while the caller waits: else BATON_EOWNER.
+ * Does not wait.
+ * Flags: BATON_TRUSTED.
+ * Cost: one trap.
  */
 int baton_reply(uint64_t token, struct baton_message *message, uint64_t flags);
 
@@ -141,15 +148,16 @@ static inline void baton_message_init(struct baton_message *message, unsigned he
 
 /*
  * Makes a message of `length` zero bytes (at most 64 KiB) behind `headroom` free ones; returns 0. The bytes
- * are inline if headroom and they fit in 128, else all in fresh pages. Errors: BATON_EINVAL, BATON_ENOMEM,
- * BATON_ELIMIT. Cost: one trap when pages are needed. DASH 3.2 allocation.
+ * are inline if headroom and they fit in 128, else all in fresh pages.
+ * Errors: BATON_EINVAL, BATON_ENOMEM, BATON_ELIMIT.
+ * Cost: one trap when pages are needed. DASH 3.2 allocation.
  */
 int baton_message_alloc(struct baton_message *message, unsigned headroom, uint32_t length);
 
 /*
  * Gives up what the message owns; it is empty afterwards, and freeing it again does nothing. Returns 0;
- * BATON_EOWNER if it named a page that the service did not own: that one was skipped. Cost: one trap when it
- * has pieces. DASH 3.2.
+ * BATON_EOWNER if it named a page that the service did not own: that one was skipped.
+ * Cost: one trap when it has pieces. DASH 3.2.
  */
 int baton_message_free(struct baton_message *message);
 
@@ -158,9 +166,10 @@ int baton_message_free_batch(struct baton_message *const *messages, unsigned cou
 
 /*
  * Adds a copy of `length` bytes at the end; returns 0. Inline while there are no pieces and it fits, else
- * into the room that the last page has (when it may be written), then into fresh pages. Errors, the message
- * being as before: BATON_EINVAL more than 64 KiB, BATON_ENOMEM, BATON_ELIMIT more than 16 pieces. Cost: the
- * bytes, copied once; a trap when it needs pages.
+ * into the room that the last page has (when it may be written), then into fresh pages.
+ * Errors, the message being as before: BATON_EINVAL more than 64 KiB, BATON_ENOMEM, BATON_ELIMIT more than 16
+ * pieces.
+ * Cost: the bytes, copied once; a trap when it needs pages.
  */
 int baton_message_append(struct baton_message *message, const void *data, uint32_t length);
 
@@ -174,8 +183,8 @@ int baton_message_append_page(struct baton_message *message, uint32_t page, unsi
 /*
  * Puts a copy of `length` bytes (at most 128) in front; returns 0. Into the headroom when it suffices; else
  * the inline data moves up; and if the inline data would be more than 128 bytes, what it held spills into a
- * fresh page first. Errors as baton_message_append. Cost: the bytes; the inline data copied once more when it
- * must move; one trap when it spills.
+ * fresh page first. Errors as baton_message_append.
+ * Cost: the bytes; the inline data copied once more when it must move; one trap when it spills.
  */
 int baton_message_prepend(struct baton_message *message, const void *data, uint32_t length);
 
@@ -189,23 +198,25 @@ int baton_message_trim_back(struct baton_message *message, uint32_t length);
 
 /*
  * Makes `copy` a second message with the same bytes, type and tag, on the same pages, which are read-only
- * from now on; returns 0. The token of an rpc stays with the first one. Errors: BATON_EOWNER, BATON_ELIMIT;
- * `copy` is scrap then. Cost: the inline bytes; one trap when there are pieces. DASH 3.2, 3.3
- * duplicate_ownership.
+ * from now on; returns 0. The token of an rpc stays with the first one.
+ * Errors: BATON_EOWNER, BATON_ELIMIT; `copy` is scrap then.
+ * Cost: the inline bytes; one trap when there are pieces. DASH 3.2, 3.3 duplicate_ownership.
  */
 int baton_message_duplicate(struct baton_message *copy, struct baton_message *message);
 
 /*
  * Copies `length` bytes from `offset` of the message to `data`; returns 0. BATON_EINVAL: they are not all
- * there. Cost: the bytes; a fault for each page touched the first time.
+ * there.
+ * Cost: the bytes; a fault for each page touched the first time.
  */
 int baton_message_read(const struct baton_message *message, uint32_t offset, void *data, uint32_t length);
 
 /*
  * Overwrites `length` bytes from `offset`; returns 0. A message can always be written: a read-only piece is
  * first moved to a fresh page, here in the library, without a fault (DASH 3.3, 4.1), and the old page is
- * released. Errors, nothing being written: BATON_EINVAL, BATON_ENOMEM, BATON_ELIMIT. Cost: the bytes; for
- * read-only pieces two traps in all and the bytes of those pieces.
+ * released.
+ * Errors, nothing being written: BATON_EINVAL, BATON_ENOMEM, BATON_ELIMIT.
+ * Cost: the bytes; for read-only pieces two traps in all and the bytes of those pieces.
  */
 int baton_message_write(struct baton_message *message, uint32_t offset, const void *data, uint32_t length);
 
@@ -255,9 +266,9 @@ static inline void *baton_piece_address(const struct baton_piece *piece)
 /* ---- Threads and time ---- */
 
 /*
- * Starts a thread of this service on a CPU (modulo those there are), with stack and thread-local data of its
- * own; it ends when `entry` returns. Returns its number. BATON_ELIMIT: the service has as many as its row
- * allows. One trap.
+ * Starts a thread of this service on a CPU, with a stack and thread-local data of its own; it ends when `entry`
+ * returns. Returns its number. BATON_EINVAL: there is no such CPU, or `entry` is no code of the service;
+ * BATON_ELIMIT: the service has as many threads as its row allows. One trap.
  */
 int baton_thread_start(void (*entry)(void *argument), void *argument, unsigned cpu);
 
@@ -283,8 +294,8 @@ uint64_t baton_time_ns(void);
 __attribute__((format(printf, 1, 2))) int baton_log(const char *format, ...);
 
 /*
- * The value of a boot setting (name=value) as a string with a 0 at the end; returns its length.
- * BATON_ENOENT: not given; BATON_EINVAL: does not fit. One trap.
+ * The value of a boot setting (name=value) as a string with a 0 at the end; returns its length. BATON_ENOENT:
+ * not given; BATON_EINVAL: does not fit. One trap.
  */
 int baton_setting(const char *name, char *value, unsigned size);
 

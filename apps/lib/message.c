@@ -54,8 +54,7 @@ static unsigned pages_for(uint32_t bytes)
     return (bytes + BATON_PAGE_BYTES - 1) / BATON_PAGE_BYTES;
 }
 
-/* Puts pieces for `length` bytes on fresh pages behind the others; the caller has checked that there is room.
- */
+/* Puts pieces for `length` bytes on fresh pages behind the others; the caller has checked the room. */
 static void pieces_add(struct baton_message *message, const uint32_t *pages, uint32_t length)
 {
     while (length) {

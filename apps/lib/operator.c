@@ -33,12 +33,7 @@ uint64_t baton_time_ns(void)
 
 int baton_setting(const char *name, char *value, unsigned size)
 {
-    if (size == 0)
-        return BATON_EINVAL;
-    int length = baton_call_setting(name, strlen(name), value, size - 1);
-    if (length >= 0)
-        value[length] = 0;
-    return length;
+    return baton_call_setting(name, strlen(name), value, size);
 }
 
 /* A decimal number and nothing else; 0 when it is none or does not fit. */

@@ -4,9 +4,9 @@
  *
  * Each frame passes three stations here; 1 to 3 are the receiving interface's, 7 to 10 the sending one's:
  *   4 receive: up to 64 frames by one trap
- *   5 decide:  learn where the source is; look where the destination is; put the frame into an interface's
- * outbox 6 send:    each outbox by one trap; nobody waits for an interface that is full A frame's first 128
- * bytes arrive inline, the rest stays in its page, which is never mapped here.
+ *   5 decide:  learn where the source is; look where the destination is; choose an interface's outbox
+ *   6 send:    each outbox by one trap; nobody waits for an interface that is full
+ * A frame's first 128 bytes arrive inline, the rest stays in its page, which is never mapped here.
  *
  * Unknown and group destinations go to all other interfaces, as duplicates of one page: nothing is copied.
  * The frames of one interface to another keep their order.

@@ -8,11 +8,11 @@
  *
  * Invariants
  *   1. An address is in at most one entry. No entry has a group address or the address 0; the word 0 is a
- * free place.
+ *      free place.
  *   2. `used` = entries that are not 0 <= `limit`. There are at least four places for every entry allowed, so
- * that two full buckets are an accident that does not happen by itself.
+ *      that two full buckets are an accident that does not happen by itself.
  *   3. No entry is older than 1023 units, which is what its 10 bits can tell: sweeps come every 64 units, and
- * a table that slept for longer than an entry lives is emptied.
+ *      a table that slept for longer than an entry lives is emptied.
  *   4. table_learn writes nothing when address, port and unit are what the entry already says.
  *
  * The multiplier is chosen at each start, so that nobody can prepare addresses that all share their buckets.
@@ -56,8 +56,7 @@ unsigned table_slots(unsigned limit);
 void table_init(struct table *table, uint64_t *slots, unsigned limit, uint64_t age_ns, uint64_t seed,
                 uint64_t now_ns);
 
-/* Sets the time for the calls that follow. Once a batch: one division; a sweep of the table every 64 units.
- */
+/* Sets the time for the calls that follow. Once a batch: a division; every 64 units a sweep of the table. */
 void table_time_set(struct table *table, uint64_t now_ns);
 
 /* The slow part of table_learn: something is to be written, or room to be found. */

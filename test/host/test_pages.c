@@ -1,0 +1,594 @@
+/*
+ * ipc/page.h, call by call: results, errors, limits, many owners, the way through devices, scrubbing byte by byte, and
+ * what each step costs in translations and invalidations. The oracle of ownership.h watches every step.
+ */
+#include "core/cpu.h"
+#include "ipc/page.h"
+#include "test/host/cases.h"
+#include "test/host/machine.h"
+#include "test/host/ownership.h"
+
+#define PAGES 64u
+
+static struct space *a, *b, *c; /* isolated */
+static struct space *t, *u;     /* trusted */
+
+static void begin(void)
+{
+    ownership_init(1, PAGES, 8);
+    a = ownership_space("a", true, 8);
+    b = ownership_space("b", true, 8);
+    c = ownership_space("c", true, 8);
+    t = ownership_space("t", false, 8);
+    u = ownership_space("u", false, 8);
+    run_space(0, a);
+    run_space(1, b);
+    run_space(2, t);
+    run_space(3, c);
+    machine_run_on(0);
+}
+
+static uint32_t get(struct space *space)
+{
+    uint32_t page = 0;
+
+    assert_int_equal(do_get(space, &page, 1), 1);
+    return page;
+}
+
+static struct baton_piece whole(uint32_t page)
+{
+    return (struct baton_piece){page, 0, PAGE_SIZE};
+}
+
+static struct transit sent(struct space *space, struct baton_piece piece, bool duplicate)
+{
+    struct transit transit;
+
+    assert_int_equal(do_send(space, &piece, duplicate, &transit), 0);
+    return transit;
+}
+
+/* All bytes of a page as service code on `cpu` reads them, by its own translation. */
+static void read_all(unsigned cpu, uint32_t page, uint8_t *bytes)
+{
+    uint64_t phys;
+
+    assert_true(do_access(cpu, page, 0, false, 0));
+    for (uint32_t i = 0; i < PAGE_SIZE; i++) {
+        assert_int_equal(
+            machine_access(cpu, IPC_BASE + page * PAGE_SIZE + i, false, running[cpu]->table->user, &phys),
+            MACHINE_DONE);
+        bytes[i] = *machine_memory(phys);
+    }
+}
+
+/* Fills the page through the writing space's translation, every byte other than 0. */
+static void write_all(unsigned cpu, uint32_t page)
+{
+    for (uint32_t i = 0; i < GRAINS; i++)
+        assert_true(do_access(cpu, page, i * GRAIN, true, 0x01010101u * (i + 1)));
+    memset(machine_memory(page_phys(page)), 0x77, PAGE_SIZE);
+}
+
+static uint64_t counter(enum counter which)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < CPUS_MAX; i++)
+        sum += cpus[i].counters[which];
+    return sum;
+}
+
+/* ---- get, release, limits ---- */
+
+static void test_get_and_release(void **state)
+{
+    uint8_t bytes[PAGE_SIZE], zeros[PAGE_SIZE] = {0};
+    struct page_info info;
+
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    page_describe(page, &info);
+    assert_int_equal(info.total, 1);
+    assert_int_equal(info.owner[0], a->number);
+    assert_int_equal(a->pages, 1);
+    read_all(0, page, bytes);
+    assert_memory_equal(bytes, zeros, PAGE_SIZE);
+    assert_int_equal(do_release(a, page), 0);
+    page_describe(page, &info);
+    assert_int_equal(info.total, 0);
+    assert_int_equal(info.previous, a->number);
+    assert_int_equal(a->pages, 0);
+    check_all();
+}
+
+static void test_fresh_pages_read_as_zero(void **state)
+{
+    uint8_t bytes[PAGE_SIZE], zeros[PAGE_SIZE] = {0};
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < 2 * PAGES; i++) {
+        uint32_t page = get(a);
+        read_all(0, page, bytes);
+        assert_memory_equal(bytes, zeros, PAGE_SIZE);
+        write_all(0, page);
+        assert_int_equal(do_release(a, page), 0);
+    }
+}
+
+static void test_release_errors(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    assert_int_equal(do_release(b, page), BATON_EOWNER);
+    assert_int_equal(do_release(a, PAGES), BATON_EOWNER);
+    assert_int_equal(do_release(a, UINT32_MAX), BATON_EOWNER);
+    assert_int_equal(do_release(a, page), 0);
+    assert_int_equal(do_release(a, page), BATON_EOWNER);
+    check_all();
+}
+
+static void test_limit(void **state)
+{
+    uint32_t pages[16];
+
+    (void)state;
+    begin();
+    assert_int_equal(do_get(a, pages, 16), BATON_ELIMIT);
+    assert_int_equal(do_get(a, pages, 8), 8);
+    assert_int_equal(do_get(a, pages, 1), BATON_ELIMIT);
+    struct transit transit = sent(a, whole(pages[0]), false);
+    assert_int_equal(do_get(a, pages, 1), 1);
+    assert_int_equal(do_receive(a, &transit), BATON_ELIMIT);
+    do_drop(&transit);
+    do_release_all(a);
+    assert_int_equal(do_get(a, pages, 8), 8);
+    check_all();
+}
+
+static void test_no_memory(void **state)
+{
+    uint32_t page, got = 0;
+
+    (void)state;
+    begin();
+    while (do_device_get(&page))
+        got++;
+    assert_true(got >= PAGES - 8); /* at most two each lie in the other CPUs' magazines */
+    assert_int_equal(do_get(a, &page, 1), BATON_ENOMEM);
+    assert_int_equal(a->pages, 0);
+}
+
+/* ---- duplicate: read-only for all ---- */
+
+static void test_duplicate_downgrades(void **state)
+{
+    struct machine_reach reach;
+
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    assert_true(do_access(0, page, 0, true, 7));
+    run_space(1, a); /* live on two CPUs: both must lose the writable entry */
+    assert_true(do_access(1, page, 64, true, 8));
+    uint64_t broadcast = machine_counts.tlbi_broadcast;
+    assert_int_equal(do_duplicate(a, page), 0);
+    assert_int_equal(machine_counts.tlbi_broadcast, broadcast + 1);
+    for (unsigned cpu = 0; cpu < 2; cpu++) {
+        machine_reachable(cpu, IPC_BASE + page * PAGE_SIZE, &reach);
+        for (unsigned i = 0; i < reach.count; i++)
+            assert_false(ENTRY_WRITABLE(reach.entry[i]));
+        assert_true(do_access(cpu, page, 0, false, 0));
+        assert_false(do_access(cpu, page, 0, true, 9));
+    }
+    assert_int_equal(do_duplicate(a, page), 0); /* 2 -> 3: nothing to invalidate */
+    assert_int_equal(machine_counts.tlbi_broadcast, broadcast + 1);
+    check_all();
+}
+
+static void test_write_comes_back(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    assert_true(do_access(0, page, 0, true, 7));
+    assert_int_equal(do_duplicate(a, page), 0);
+    assert_false(do_access(0, page, 0, true, 8));
+    assert_int_equal(do_release(a, page), 0);
+    assert_true(do_access(0, page, 0, true, 9));
+    run_space(1, a);
+    assert_true(do_access(1, page, 0, true, 10));
+    check_all();
+}
+
+/* Another CPU of the space still holds the read-only entry: its write faults once and goes on. */
+static void test_stale_read_only_entry_elsewhere(void **state)
+{
+    (void)state;
+    begin();
+    run_space(1, a);
+    uint32_t page = get(a);
+    assert_int_equal(do_duplicate(a, page), 0);
+    assert_true(do_access(0, page, 0, false, 0));
+    assert_true(do_access(1, page, 0, false, 0));
+    assert_int_equal(do_release(a, page), 0);
+    assert_true(do_access(0, page, 0, true, 5));
+    for (unsigned i = 0; i < 8; i++)
+        assert_true(do_access(1, page, 0, true, 6 + i));
+}
+
+static void test_duplicate_errors(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    assert_int_equal(do_duplicate(b, page), BATON_EOWNER);
+    assert_int_equal(do_duplicate(a, PAGES), BATON_EOWNER);
+    for (unsigned i = 1; i < 0xffff; i++)
+        assert_int_equal(page_duplicate(a, page), 0);
+    assert_int_equal(page_duplicate(a, page), BATON_ELIMIT); /* the count is full */
+    struct baton_piece piece = whole(page);
+    assert_true(page_send(a, &piece, true) < 0);
+    assert_int_equal(page_release_all(a), 0xffff);
+    assert_int_equal(a->pages, 0);
+}
+
+/* ---- send, receive ---- */
+
+static void test_hand_over(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    for (unsigned i = 0; i < GRAINS; i++)
+        assert_true(do_access(0, page, i * GRAIN, true, 100 + i));
+    struct transit transit = sent(a, whole(page), false);
+    assert_false(do_access(0, page, 0, false, 0)); /* sent away */
+    assert_false(do_access(1, page, 0, false, 0)); /* not yet received */
+    assert_int_equal(do_receive(b, &transit), 0);
+    assert_int_equal(transit.piece.offset & BATON_PIECE_READ_ONLY, 0);
+    assert_true(do_access(1, page, 0, false, 0));
+    assert_true(do_access(1, page, 64, true, 5));
+    assert_false(do_access(0, page, 0, false, 0));
+    check_all();
+}
+
+static void test_send_errors(void **state)
+{
+    struct transit transit;
+    struct baton_piece piece;
+
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    piece = whole(page);
+    assert_int_equal(do_send(b, &piece, false, &transit), BATON_EOWNER);
+    assert_int_equal(do_send(b, &piece, true, &transit), BATON_EOWNER);
+    transit = sent(a, piece, false);
+    assert_int_equal(do_send(a, &piece, false, &transit), BATON_EOWNER); /* doubled */
+    piece.page = PAGES;
+    assert_int_equal(do_send(a, &piece, false, &transit), BATON_EOWNER);
+    check_all();
+}
+
+/* What is never mapped moves without a barrier, an invalidation or an entry. */
+static void test_never_mapped_costs_nothing(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page;
+    assert_true(do_device_get(&page));
+    struct transit transit;
+    do_device_filled(page, 1024, &transit);
+    struct machine_counts before = machine_counts;
+    uint64_t never = counter(COUNT_PAGES_NEVER_MAPPED), mapped = counter(COUNT_PAGES_MAPPED);
+    uint64_t moved = counter(COUNT_PAGES_MOVED);
+    assert_int_equal(do_receive(a, &transit), 0);
+    transit = sent(a, transit.piece, false);
+    do_device_sent(&transit);
+    assert_memory_equal(&before, &machine_counts, sizeof(before));
+    assert_int_equal(counter(COUNT_PAGES_NEVER_MAPPED), never + 1);
+    assert_int_equal(counter(COUNT_PAGES_MAPPED), mapped);
+    assert_int_equal(counter(COUNT_PAGES_MOVED), moved + 2);
+    check_all();
+}
+
+static void test_local_when_only_here(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    assert_true(do_access(0, page, 0, true, 1));
+    struct machine_counts before = machine_counts;
+    sent(a, whole(page), false);
+    assert_int_equal(machine_counts.tlbi_local, before.tlbi_local + 1);
+    assert_int_equal(machine_counts.tlbi_broadcast, before.tlbi_broadcast);
+    /* From a CPU on which the space never ran, it has to be broadcast. */
+    page = get(a);
+    assert_true(do_access(0, page, 0, true, 1));
+    machine_run_on(3);
+    before = machine_counts;
+    assert_int_equal(do_release(a, page), 0);
+    assert_int_equal(machine_counts.tlbi_broadcast, before.tlbi_broadcast + 1);
+}
+
+static void test_map_now(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    uint64_t mapped = counter(COUNT_PAGES_MAPPED);
+    assert_int_equal(do_map(a, page), 0);
+    assert_int_equal(do_map(a, page), 0);
+    assert_int_equal(counter(COUNT_PAGES_MAPPED), mapped + 1);
+    assert_int_equal(do_map(b, page), BATON_EOWNER);
+    assert_int_equal(do_map(a, PAGES), BATON_EOWNER);
+    assert_int_equal(page_map(space_at(0), page), BATON_EOWNER); /* the kernel has no table to map it in */
+    uint64_t phys;
+    assert_int_equal(machine_access(0, IPC_BASE + page * PAGE_SIZE, true, true, &phys), MACHINE_DONE);
+}
+
+static void test_fault_outside(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    assert_int_equal(page_fault(b, IPC_BASE + page * PAGE_SIZE, false), PAGE_FAULT_NOT_OWNER);
+    assert_int_equal(page_fault(a, IPC_BASE + PAGES * PAGE_SIZE, false), PAGE_FAULT_NOT_OWNER);
+    assert_int_equal(page_fault(a, IPC_BASE + page * PAGE_SIZE + 4095, true), PAGE_FAULT_MAPPED);
+}
+
+/* ---- Several owners ---- */
+
+static void test_many_owners(void **state)
+{
+    struct space *more[OWNERS_MAX + 1];
+    struct transit transit, last;
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i <= OWNERS_MAX; i++)
+        more[i] = ownership_space("more", true, 8);
+    uint32_t page = get(a);
+    assert_true(do_access(0, page, 0, true, 3));
+    for (unsigned i = 0; i < OWNERS_MAX - 2; i++) {
+        transit = sent(a, whole(page), true);
+        assert_int_equal(do_receive(more[i], &transit), 0);
+        assert_true(transit.piece.offset & BATON_PIECE_READ_ONLY);
+        run_space(1, more[i]);
+        assert_true(do_access(1, page, 0, false, 0));
+        assert_false(do_access(1, page, 0, true, 1));
+        machine_run_on(0);
+    }
+    /* Nine spaces own it; two in flight make the kernel the tenth: the next receiver finds no slot, once. */
+    transit = sent(a, whole(page), true);
+    last = sent(a, whole(page), true);
+    assert_int_equal(do_receive(more[9], &transit), BATON_EOWNERS);
+    do_drop(&last);
+    assert_int_equal(do_receive(more[9], &transit), 0);
+    struct baton_piece piece = whole(page);
+    assert_int_equal(do_send(a, &piece, true, &transit), BATON_EOWNERS);
+    assert_int_equal(do_send(a, &piece, false, &transit), BATON_EOWNERS);
+    check_all();
+    for (unsigned i = 0; i <= OWNERS_MAX; i++)
+        do_release_all(more[i]);
+    assert_true(do_access(0, page, 0, true, 4)); /* alone again */
+    check_all();
+}
+
+static void test_release_all(void **state)
+{
+    uint32_t pages[4];
+
+    (void)state;
+    begin();
+    assert_int_equal(do_get(a, pages, 4), 4);
+    assert_true(do_access(0, pages[0], 0, true, 3));
+    struct transit kept = sent(a, whole(pages[1]), true); /* in flight, it stays */
+    struct transit shared = sent(a, whole(pages[2]), true);
+    assert_int_equal(do_receive(b, &shared), 0);
+    assert_int_equal(do_duplicate(a, pages[3]), 0);
+    do_release_all(a);
+    assert_int_equal(a->pages, 0);
+    assert_int_equal(b->pages, 1);
+    do_release_all(a);
+    do_drop(&kept);
+    check_all();
+}
+
+/* ---- The trusted services' table ---- */
+
+static void test_trusted_pair(void **state)
+{
+    (void)state;
+    begin();
+    machine_run_on(2);
+    uint32_t page = get(t);
+    assert_true(do_access(2, page, 0, true, 1));
+    struct transit transit = sent(t, whole(page), true);
+    assert_int_equal(do_receive(u, &transit), 0);
+    run_space(3, u);
+    assert_true(do_access(3, page, 0, false, 0));
+    assert_false(do_access(3, page, 0, true, 2));
+    assert_int_equal(do_release(t, page), 0);
+    assert_true(do_access(3, page, 0, true, 2));
+    assert_int_equal(do_release(u, page), 0);
+    assert_false(do_access(3, page, 0, false, 0));
+    check_all();
+}
+
+/* ---- Devices ---- */
+
+static void test_receive_ring(void **state)
+{
+    uint32_t page;
+    struct transit transit;
+    struct page_info info;
+    struct page_counts counts;
+
+    (void)state;
+    begin();
+    assert_true(do_device_get(&page));
+    page_count(&counts);
+    assert_int_equal(counts.in_flight, 1);
+    assert_int_equal(counts.free, PAGES - 1);
+    do_device_filled(page, 128, &transit);
+    page_describe(page, &info);
+    assert_int_equal(info.hull_start, 0);
+    assert_int_equal(info.hull_end, 128);
+    assert_false(info.cached);
+    assert_int_equal(do_receive(a, &transit), 0);
+    assert_true(do_access(0, page, 0, false, 0));
+    page_describe(page, &info);
+    assert_true(info.cached); /* page 8 */
+    transit = sent(a, transit.piece, false);
+    do_device_sent(&transit);
+    assert_true(machine_fails(page_filled(page, 64))); /* not in a ring any more */
+    assert_true(do_device_get(&page));
+    page_describe(page, &info);
+    assert_false(info.cached);
+    assert_true(machine_fails(page_filled(page, PAGE_SIZE + 1)));
+}
+
+/* A frame flooded to three ports is sent by three devices; the page is free when the last is through. */
+static void test_flood_to_devices(void **state)
+{
+    struct transit out[3], in;
+    struct page_counts counts;
+    uint32_t page;
+
+    (void)state;
+    begin();
+    assert_true(do_device_get(&page));
+    do_device_filled(page, 1024, &in);
+    assert_int_equal(do_receive(a, &in), 0);
+    for (unsigned i = 0; i < 3; i++)
+        out[i] = sent(a, in.piece, i < 2);
+    for (unsigned i = 0; i < 3; i++) {
+        page_count(&counts);
+        assert_int_equal(counts.in_flight, 1);
+        do_device_sent(&out[i]);
+    }
+    page_count(&counts);
+    assert_int_equal(counts.free, PAGES);
+    assert_int_equal(counter(COUNT_PAGES_MAPPED), 0);
+    check_all();
+}
+
+/* ---- Scrubbing, byte by byte (page 7) ---- */
+
+static void test_scrub_edges(void **state)
+{
+    static const struct {
+        uint16_t offset, length;
+    } pieces[] = {{0, 1},   {0, 4096},   {1, 4095},    {4095, 1}, {63, 2},
+                  {64, 64}, {100, 3000}, {2048, 2048}, {17, 1}};
+    uint8_t bytes[PAGE_SIZE];
+
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        struct baton_piece piece = {0, pieces[i].offset, pieces[i].length};
+        piece.page = get(a);
+        machine_run_on(0);
+        assert_int_equal(page_map(a, piece.page), 0);
+        memset(machine_memory(page_phys(piece.page)), 0x77, PAGE_SIZE); /* as `a` may write */
+        assert_int_equal(page_send(a, &piece, false), 0);
+        assert_int_equal(page_receive(b, &piece), 0);
+        page_account(a, -1);
+        page_account(b, 1);
+        machine_run_on(1);
+        assert_int_equal(page_fault(b, IPC_BASE + piece.page * PAGE_SIZE, false), PAGE_FAULT_MAPPED);
+        memcpy(bytes, machine_memory(page_phys(piece.page)), PAGE_SIZE);
+        for (uint32_t k = 0; k < PAGE_SIZE; k++)
+            assert_int_equal(bytes[k], k - piece.offset < piece.length ? 0x77 : 0);
+        assert_int_equal(page_release(b, piece.page), 0);
+        reference[piece.page] = (struct reference){0};
+    }
+}
+
+/* A forwarder that never looked may not pass on more than it was given. */
+static void test_hull_only_narrows(void **state)
+{
+    uint8_t bytes[PAGE_SIZE];
+
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    write_all(0, page);
+    struct transit transit = sent(a, (struct baton_piece){page, 64, 128}, false);
+    assert_int_equal(do_receive(b, &transit), 0);
+    struct baton_piece forged = {page, 0, 4096};
+    assert_int_equal(page_send(b, &forged, false), 0);
+    assert_int_equal(page_receive(c, &forged), 0);
+    machine_run_on(3);
+    assert_int_equal(page_fault(c, IPC_BASE + page * PAGE_SIZE, false), PAGE_FAULT_MAPPED);
+    memcpy(bytes, machine_memory(page_phys(page)), PAGE_SIZE);
+    for (uint32_t k = 0; k < PAGE_SIZE; k++)
+        assert_int_equal(bytes[k], k - 64 < 128 ? 0x77 : 0);
+}
+
+/* Who filled the page gets it back together with one that was shown a part: neither may see the rest. */
+static void test_filler_beside_a_stranger(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    for (unsigned i = 0; i < GRAINS; i++)
+        assert_true(do_access(0, page, i * GRAIN, true, 100 + i));
+    struct transit transit = sent(a, (struct baton_piece){page, 0, 64}, false);
+    assert_int_equal(do_receive(b, &transit), 0);
+    assert_int_equal(do_duplicate(b, page), 0);
+    transit = sent(b, (struct baton_piece){page, 0, 64}, false);
+    assert_int_equal(do_receive(a, &transit), 0);
+    assert_true(do_access(0, page, 0, false, 0));
+    assert_true(do_access(1, page, 0, false, 0)); /* the oracle looks at every grain */
+    check_all();
+}
+
+static void test_own_bytes_are_not_scrubbed(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t page = get(a);
+    write_all(0, page);
+    uint64_t scrubs = machine_counts.scrubs;
+    struct baton_piece piece = {page, 128, 64};
+    assert_int_equal(page_send(a, &piece, false), 0);
+    assert_int_equal(page_receive(a, &piece), 0);
+    assert_int_equal(page_fault(a, IPC_BASE + page * PAGE_SIZE, true), PAGE_FAULT_MAPPED);
+    assert_int_equal(machine_counts.scrubs, scrubs);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_get_and_release),
+    cmocka_unit_test(test_fresh_pages_read_as_zero),
+    cmocka_unit_test(test_release_errors),
+    cmocka_unit_test(test_limit),
+    cmocka_unit_test(test_no_memory),
+    cmocka_unit_test(test_duplicate_downgrades),
+    cmocka_unit_test(test_write_comes_back),
+    cmocka_unit_test(test_stale_read_only_entry_elsewhere),
+    cmocka_unit_test(test_duplicate_errors),
+    cmocka_unit_test(test_hand_over),
+    cmocka_unit_test(test_send_errors),
+    cmocka_unit_test(test_never_mapped_costs_nothing),
+    cmocka_unit_test(test_local_when_only_here),
+    cmocka_unit_test(test_map_now),
+    cmocka_unit_test(test_fault_outside),
+    cmocka_unit_test(test_many_owners),
+    cmocka_unit_test(test_release_all),
+    cmocka_unit_test(test_trusted_pair),
+    cmocka_unit_test(test_receive_ring),
+    cmocka_unit_test(test_flood_to_devices),
+    cmocka_unit_test(test_scrub_edges),
+    cmocka_unit_test(test_hull_only_narrows),
+    cmocka_unit_test(test_filler_beside_a_stranger),
+    cmocka_unit_test(test_own_bytes_are_not_scrubbed),
+};
+
+CASES_MAIN(tests)

@@ -1,0 +1,635 @@
+/*
+ * The network driver's two directions on the simulated machine, with a device in software: what it writes arrives at
+ * the forwarder's port, what is sent to the driver's port is what the device reads, and every page and message object
+ * comes back. The driver's thread is played by the tests.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "core/timer.h"
+#include "drivers/virtio_net.h"
+#include "drivers/virtio_net_queues.h"
+#include "ipc/page.h"
+#include "ipc/port.h"
+#include "ipc/rpc.h"
+#include "ipc/thread.h"
+#include "mm/frame.h"
+#include "mm/space.h"
+#include "test/host/machine.h"
+
+#define RING     64u
+#define PAGES    512u
+#define MESSAGES 512u
+#define LONGEST  (BATON_INLINE_BYTES + BATON_PAGE_BYTES)
+
+/* ---- What the driver's files need of the rest of the kernel, and nothing here does ---- */
+
+uint64_t timer_now(void)
+{
+    return 0;
+}
+
+uint64_t timer_deadline(uint64_t ns)
+{
+    return ns;
+}
+
+void thread_wake(struct thread *thread)
+{
+    (void)thread;
+}
+
+static unsigned aborted;
+
+void rpc_abort(struct message *message)
+{
+    message->caller = NULL;
+    aborted++;
+}
+
+bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
+{
+    (void)transport, (void)irq;
+    return false;
+}
+
+/* ---- The device ---- */
+
+static struct device {
+    const struct virtqueue *queue[2];
+    uint16_t seen[2];
+    unsigned limit, kicks;
+    uint32_t status;
+    uint64_t offered, accepted;
+} device;
+
+static uint64_t features_read(const struct virtio_transport *transport)
+{
+    (void)transport;
+    return device.offered;
+}
+
+static void features_write(const struct virtio_transport *transport, uint64_t features)
+{
+    (void)transport;
+    device.accepted = features;
+}
+
+static uint32_t status_read(const struct virtio_transport *transport)
+{
+    (void)transport;
+    return device.status;
+}
+
+static void status_write(const struct virtio_transport *transport, uint32_t status)
+{
+    (void)transport;
+    /* FEATURES_OK sticks only when the device can live with what was accepted. */
+    device.status = device.accepted & ~device.offered ? status & ~VIRTIO_FEATURES_OK : status;
+}
+
+static unsigned queue_limit(const struct virtio_transport *transport, unsigned queue)
+{
+    (void)transport, (void)queue;
+    return device.limit;
+}
+
+static bool queue_start(const struct virtio_transport *transport, unsigned queue,
+                        const struct virtqueue *rings)
+{
+    (void)transport;
+    device.queue[queue] = rings;
+    return true;
+}
+
+static void notify(const struct virtio_transport *transport, unsigned queue)
+{
+    (void)transport, (void)queue;
+    device.kicks++;
+}
+
+static const struct virtio_transport_ops ops = {
+    .name = "test",
+    .features_read = features_read,
+    .features_write = features_write,
+    .status_read = status_read,
+    .status_write = status_write,
+    .queue_limit = queue_limit,
+    .queue_start = queue_start,
+    .notify = notify,
+};
+
+/* The next available slot of a queue; false when there is none. */
+static bool device_next(unsigned queue, uint32_t *slot)
+{
+    const struct virtqueue *rings = device.queue[queue];
+
+    if (device.seen[queue] == rings->available->index)
+        return false;
+    *slot = rings->available->ring[device.seen[queue]++ % rings->size];
+    return true;
+}
+
+/* The parts of a slot's buffer, as a device finds them. Returns how many. */
+static unsigned device_parts(unsigned queue, uint32_t slot, struct virtqueue_descriptor *parts)
+{
+    const struct virtqueue_descriptor *descriptor = &device.queue[queue]->descriptors[slot];
+    const struct virtqueue_descriptor *table = (const void *)machine_memory(descriptor->address);
+    unsigned count = 0, at = 0;
+
+    assert_int_equal(descriptor->flags, VIRTQUEUE_INDIRECT);
+    for (;; at = table[at].next) {
+        assert_in_range(at, 0, descriptor->length / sizeof *table - 1);
+        parts[count++] = table[at];
+        assert_true(table[at].length > 0);
+        if (!(table[at].flags & VIRTQUEUE_NEXT))
+            return count;
+    }
+}
+
+static void device_used(unsigned queue, uint32_t slot, uint32_t length)
+{
+    struct virtqueue_used *used = (struct virtqueue_used *)(uintptr_t)device.queue[queue]->used;
+
+    used->ring[used->index % device.queue[queue]->size] = (struct virtqueue_element){slot, length};
+    used->index++;
+}
+
+/* A frame arrives. False when there is no buffer: the device keeps it. */
+static bool device_receives(const uint8_t *frame, uint32_t length, uint32_t header)
+{
+    struct virtqueue_descriptor parts[TRANSMIT_PARTS];
+    uint32_t slot, done = 0;
+
+    if (!device_next(QUEUE_RECEIVE, &slot))
+        return false;
+    assert_int_equal(device_parts(QUEUE_RECEIVE, slot, parts), 3);
+    assert_int_equal(parts[0].length, header);
+    assert_int_equal(parts[1].length, BATON_INLINE_BYTES);
+    assert_int_equal(parts[2].length, BATON_PAGE_BYTES);
+    memset(machine_memory(parts[0].address), 0xee, header);
+    for (unsigned i = 1; i < 3 && done < length; i++) {
+        uint32_t part = length - done < parts[i].length ? length - done : parts[i].length;
+        assert_true(parts[i].flags & VIRTQUEUE_WRITE);
+        memcpy(machine_memory(parts[i].address), frame + done, part);
+        done += part;
+    }
+    device_used(QUEUE_RECEIVE, slot, header + length);
+    return true;
+}
+
+/* Sends one frame: what it is, by the descriptors. Returns its length, 0 when there is none. */
+static uint32_t device_transmits(uint8_t *frame, uint32_t header, bool complete)
+{
+    struct virtqueue_descriptor parts[TRANSMIT_PARTS];
+    static const uint8_t zeros[16];
+    uint32_t slot, done = 0;
+
+    if (!device_next(QUEUE_TRANSMIT, &slot))
+        return 0;
+    unsigned count = device_parts(QUEUE_TRANSMIT, slot, parts);
+    assert_int_equal(parts[0].length, header);
+    assert_memory_equal(machine_memory(parts[0].address), zeros, header);
+    for (unsigned i = 1; i < count; i++) {
+        assert_false(parts[i].flags & VIRTQUEUE_WRITE);
+        memcpy(frame + done, machine_memory(parts[i].address), parts[i].length);
+        done += parts[i].length;
+    }
+    if (complete)
+        device_used(QUEUE_TRANSMIT, slot, 0);
+    return done;
+}
+
+/* ---- The driver, set up ---- */
+
+static struct virtio_net net;
+static struct nic nic;
+static struct service service;
+static uint32_t free_pages, free_messages;
+
+static uint32_t pages_free(void)
+{
+    struct page_counts counts;
+
+    page_count(&counts);
+    assert_int_equal(counts.free + counts.owned + counts.in_flight, counts.total);
+    return counts.free;
+}
+
+/* Once: the pools cannot be made twice. */
+static int boot(void **state)
+{
+    (void)state;
+    machine_reset(1);
+    machine_add_ram();
+    machine_run_on(0);
+    uint64_t phys = frame_alloc_block((uint64_t)PAGES * PAGE_SIZE, PAGE_SIZE);
+    space_init(PAGES, 8);
+    page_region_init(phys, PAGES);
+    machine_hide(phys, (uint64_t)PAGES * PAGE_SIZE);
+    message_pool_init(MESSAGES);
+    return 0;
+}
+
+static void setup_with(bool legacy, unsigned port_size)
+{
+    device = (struct device){.limit = RING, .offered = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_VERSION_1};
+    nic = (struct nic){.name = "net0", .number = 3};
+    service = (struct service){.name = "net0"};
+    net = (struct virtio_net){.nic = &nic, .service = &service, .header_bytes = legacy ? 10 : 12};
+    net.transport = (struct virtio_transport){.ops = &ops, .legacy = legacy};
+    net.port = port_create("net0", &service, RING);
+    net.out = port_create("forward", &service, port_size);
+    uint64_t headers = arch_virt_to_phys(frame_alloc_bytes(128, 64, "headers"));
+    assert_true(virtio_net_receive_create(&net, "net0", headers));
+    assert_true(virtio_net_transmit_create(&net, "net0", headers + 64));
+    while (virtio_net_receive(&net) > 0)
+        ;
+    free_pages = pages_free();
+    free_messages = message_pool_free();
+    aborted = 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    setup_with(false, 256);
+    return 0;
+}
+
+static int setup_legacy(void **state)
+{
+    (void)state;
+    setup_with(true, 256);
+    return 0;
+}
+
+/* At the end of each test: nothing lies about, and after a reset everything is back. */
+static int teardown(void **state)
+{
+    struct message *message;
+    uint8_t frame[LONGEST];
+
+    (void)state;
+    while (virtio_net_receive(&net) || port_depth(net.out) > 0)
+        while (port_take(net.out, &message, 1))
+            message_drop(message);
+    while (virtio_net_transmit(&net) || device_transmits(frame, net.header_bytes, true))
+        ;
+    assert_int_equal(pages_free(), free_pages);
+    assert_int_equal(message_pool_free(), free_messages);
+    virtio_net_receive_drain(&net);
+    virtio_net_transmit_drain(&net);
+    assert_int_equal(pages_free(), page_region_count());
+    assert_int_equal(message_pool_free(), message_pool_total());
+    return 0;
+}
+
+static void frame_make(uint8_t *frame, uint32_t length, uint32_t seed)
+{
+    for (uint32_t i = 0; i < length; i++)
+        frame[i] = (uint8_t)((seed + i) * 2654435761u >> 24);
+}
+
+static uint64_t dropped(enum net_drop drop)
+{
+    return nic.stats.dropped[drop].count;
+}
+
+/* ---- Whole frames, both ways ---- */
+
+static void test_every_length_goes_through(void **state)
+{
+    uint8_t in[LONGEST], out[LONGEST];
+    struct message *message;
+    uint64_t bytes = 0;
+
+    (void)state;
+    for (uint32_t length = FRAME_LEAST; length <= FRAME_MOST; length++) {
+        frame_make(in, length, length);
+        assert_true(device_receives(in, length, net.header_bytes));
+        assert_int_equal(virtio_net_receive(&net), 1);
+        assert_int_equal(port_take(net.out, &message, 1), 1);
+        assert_int_equal(message->abi.length, length);
+        assert_int_equal(message->abi.source, nic.number);
+        assert_int_equal(message->abi.type | message->abi.flags | message->abi.inline_offset, 0);
+        assert_true(message->abi.reply == 0 && message->abi.tag == 0 && message->caller == NULL);
+        assert_int_equal(message->abi.pieces, length > BATON_INLINE_BYTES);
+        assert_int_equal(port_send(net.port, &message, 1), 1);
+        assert_int_equal(virtio_net_transmit(&net), 1);
+        assert_int_equal(device_transmits(out, net.header_bytes, true), length);
+        assert_memory_equal(in, out, length);
+        assert_int_equal(virtio_net_transmit(&net), 1);
+        bytes += length;
+    }
+    unsigned frames = FRAME_MOST - FRAME_LEAST + 1;
+    assert_int_equal(nic.stats.rx_frames, frames);
+    assert_int_equal(nic.stats.tx_frames, frames);
+    assert_int_equal(nic.stats.rx_bytes, bytes);
+    assert_int_equal(nic.stats.tx_bytes, bytes);
+    assert_int_equal(service.counts[0].messages_in, 2 * frames);
+    assert_int_equal(service.counts[0].messages_out, 2 * frames);
+}
+
+static void test_runts_and_giants(void **state)
+{
+    uint8_t frame[LONGEST] = {0};
+    struct message *message;
+    uint32_t giants = 0;
+
+    (void)state;
+    for (uint32_t length = 0; length < FRAME_LEAST; length++) {
+        assert_true(device_receives(frame, length, net.header_bytes));
+        virtio_net_receive(&net);
+    }
+    for (uint32_t length = FRAME_MOST + 1; length <= LONGEST; length += 7, giants++) {
+        assert_true(device_receives(frame, length, net.header_bytes));
+        virtio_net_receive(&net);
+    }
+    assert_int_equal(dropped(DROP_RUNT), FRAME_LEAST);
+    assert_int_equal(dropped(DROP_GIANT), giants);
+    assert_int_equal(nic.stats.rx_frames, 0);
+    assert_int_equal(port_take(net.out, &message, 1), 0);
+    assert_int_equal(net.receive.queue.in_flight, RING); /* their slots were posted again */
+}
+
+static void test_length_below_the_header(void **state)
+{
+    uint32_t slot;
+
+    (void)state;
+    assert_true(device_next(QUEUE_RECEIVE, &slot));
+    device_used(QUEUE_RECEIVE, slot, 3);
+    virtio_net_receive(&net);
+    assert_non_null(net.receive.queue.fault.what);
+    assert_int_equal(net.receive.queue.fault.value, 3);
+    assert_int_equal(net.receive.queue.fault.limit, net.header_bytes);
+}
+
+/* ---- Pushing back ---- */
+
+/* The forwarder's port is full: what was taken waits, the rest stays in the ring, the order is kept. */
+static void test_full_port_of_the_forwarder(void **state)
+{
+    uint8_t frame[200];
+    struct message *messages[8];
+    uint32_t sent = 0, seen = 0;
+
+    setup_with(false, 8);
+    (void)state;
+    while (seen < 1000) {
+        memset(frame, 0, sizeof frame);
+        for (; memcpy(frame, &sent, sizeof sent), device_receives(frame, sizeof frame, net.header_bytes);
+             sent++)
+            ;
+        virtio_net_receive(&net);
+        assert_in_range(net.receive.waiting_count, 0, BATON_BATCH);
+        unsigned count = port_take(net.out, messages, 1 + sent % 8);
+        for (unsigned i = 0; i < count; i++, seen++) {
+            assert_memory_equal(messages[i]->abi.data, &seen, sizeof seen);
+            message_drop(messages[i]);
+        }
+    }
+    assert_int_equal(nic.stats.rx_frames, seen + port_depth(net.out));
+    assert_int_equal(nic.stats.rx_bytes, nic.stats.rx_frames * sizeof frame);
+    struct thread thread = {.name = "net0"};
+    net.thread = &thread;
+    if (net.receive.waiting_count > 0) {
+        while (virtio_net_receive(&net) > 0)
+            ;
+        assert_false(virtio_net_receive_arm(&net)); /* nothing to do until somebody takes */
+        virtio_net_receive_disarm(&net);
+    }
+}
+
+static void test_stopped_receiver(void **state)
+{
+    uint8_t frame[200] = {0};
+
+    (void)state;
+    port_close(net.out);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(device_receives(frame, sizeof frame, net.header_bytes));
+        virtio_net_receive(&net);
+    }
+    assert_int_equal(dropped(DROP_NO_RECEIVER), 100);
+    assert_int_equal(nic.stats.rx_frames, 0);
+    port_open(net.out);
+    assert_true(device_receives(frame, sizeof frame, net.header_bytes));
+    virtio_net_receive(&net);
+    assert_int_equal(nic.stats.rx_frames, 1);
+}
+
+/* Nothing is wired to the interface. */
+static void test_no_receiver(void **state)
+{
+    uint8_t frame[200] = {0};
+    struct port *out = net.out;
+
+    (void)state;
+    net.out = NULL;
+    assert_true(device_receives(frame, sizeof frame, net.header_bytes));
+    virtio_net_receive(&net);
+    assert_false(virtio_net_receive_arm(&net));
+    virtio_net_receive_disarm(&net);
+    assert_int_equal(dropped(DROP_NO_RECEIVER), 1);
+    net.out = out;
+}
+
+/* The pool runs dry: slots stay empty, the device waits, and all goes on when pages come back. */
+static void test_dry_pool(void **state)
+{
+    uint8_t frame[200] = {0};
+    uint32_t hoard[PAGES];
+    struct message *messages[RING + 20];
+    unsigned held = 0;
+
+    (void)state;
+    unsigned hoarded = page_get_device(hoard, pages_free() - 20);
+    while (device_receives(frame, sizeof frame, net.header_bytes)) {
+        virtio_net_receive(&net);
+        held += port_take(net.out, &messages[held], 1);
+    }
+    assert_int_equal(held, RING + 20);
+    assert_int_equal(net.receive.empty_count, RING);
+    assert_int_equal(pages_free(), 0);
+    assert_int_equal(virtio_net_receive(&net), 0);
+    while (held > 0)
+        message_drop(messages[--held]);
+    assert_int_equal(virtio_net_receive(&net), RING);
+    assert_int_equal(net.receive.empty_count, 0);
+    while (hoarded > 0)
+        page_release(space_at(0), hoard[--hoarded]);
+    assert_true(device_receives(frame, sizeof frame, net.header_bytes));
+}
+
+/* ---- Transmit ---- */
+
+/* A message of `pieces` pages with `length` bytes each after `in_message` bytes, as a service would have sent it. */
+static struct message *message_make(uint32_t in_message, unsigned pieces, uint16_t length, uint8_t *frame)
+{
+    struct message *message;
+    uint32_t pages[BATON_PIECES], done = in_message;
+
+    assert_int_equal(message_alloc(&message, 1), 1);
+    assert_int_equal(page_get_device(pages, pieces), pieces);
+    message->abi = (struct baton_message){.length = in_message + pieces * length,
+                                          .inline_offset = (uint8_t)(BATON_INLINE_BYTES - in_message),
+                                          .inline_length = (uint8_t)in_message,
+                                          .pieces = (uint8_t)pieces};
+    frame_make(frame, message->abi.length, pieces + length);
+    memcpy(message->abi.data + message->abi.inline_offset, frame, in_message);
+    for (unsigned i = 0; i < pieces; i++, done += length) {
+        uint16_t offset = (uint16_t)(i * 100);
+        page_filled(pages[i], (uint32_t)offset + length);
+        memcpy(machine_memory(page_phys(pages[i])) + offset, frame + done, length);
+        message->abi.piece[i] =
+            (struct baton_piece){pages[i], (uint16_t)(offset | BATON_PIECE_READ_ONLY), length};
+    }
+    return message;
+}
+
+static void test_many_pieces(void **state)
+{
+    uint8_t in[LONGEST], out[LONGEST];
+
+    (void)state;
+    for (unsigned pieces = 0; pieces <= BATON_PIECES; pieces++)
+        for (uint32_t in_message = pieces ? 0 : 14; in_message <= BATON_INLINE_BYTES; in_message += 57) {
+            struct message *message = message_make(in_message, pieces, 80, in);
+            uint32_t length = message->abi.length;
+
+            assert_int_equal(port_send(net.port, &message, 1), 1);
+            virtio_net_transmit(&net);
+            assert_int_equal(device_transmits(out, net.header_bytes, true), length);
+            assert_memory_equal(in, out, length);
+        }
+}
+
+static void test_what_is_no_frame_is_not_sent(void **state)
+{
+    uint8_t frame[16 * BATON_PAGE_BYTES];
+    struct thread caller = {.name = "caller"};
+    struct message *messages[] = {
+        message_make(FRAME_LEAST - 1, 0, 0, frame),
+        message_make(0, 1, 1, frame),
+        message_make(128, 1, FRAME_MOST - 127, frame),
+        message_make(0, 16, 2000, frame),
+        message_make(60, 0, 0, frame),
+        message_make(60, 1, 60, frame),
+    };
+
+    (void)state;
+    messages[4]->caller = &caller;
+    assert_int_equal(port_send(net.port, messages, 6), 6);
+    assert_int_equal(virtio_net_transmit(&net), 6);
+    assert_int_equal(device_transmits(frame, net.header_bytes, true), 120);
+    assert_int_equal(device_transmits(frame, net.header_bytes, true), 0);
+    assert_int_equal(dropped(DROP_TX_RUNT), 2);
+    assert_int_equal(dropped(DROP_TX_GIANT), 2);
+    assert_int_equal(dropped(DROP_TX_REQUEST), 1);
+    assert_int_equal(aborted, 1);
+    assert_int_equal(nic.stats.tx_frames, 1);
+}
+
+/* The ring is full of frames that the device does not send: messages stay in the port, and their senders see it. */
+static void test_full_ring_pushes_back(void **state)
+{
+    uint8_t frame[LONGEST];
+    unsigned accepted = 0;
+
+    (void)state;
+    for (;; accepted++) {
+        struct message *message = message_make(60, 1, 60, frame);
+        if (port_send(net.port, &message, 1) != 1) {
+            message_drop(message);
+            break;
+        }
+        virtio_net_transmit(&net);
+    }
+    assert_int_equal(accepted, RING + net.port->capacity);
+    assert_int_equal(port_depth(net.port), net.port->capacity);
+    struct thread thread = {.name = "net0"};
+    net.thread = &thread;
+    assert_false(virtio_net_transmit_arm(&net)); /* only the device can change something */
+    assert_int_equal(net.transmit.queue.available->flags, 0);
+    virtio_net_transmit_disarm(&net);
+    for (unsigned sent = 0; sent < accepted; sent++) {
+        assert_int_equal(device_transmits(frame, net.header_bytes, true), 120);
+        virtio_net_transmit(&net);
+    }
+}
+
+/* A used entry is a lie, and the device is reset: what it had comes back, whether it had sent it or not. */
+static void test_drain_after_a_lie(void **state)
+{
+    uint8_t frame[LONGEST];
+
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        struct message *message = message_make(60, 2, 60, frame);
+        assert_int_equal(port_send(net.port, &message, 1), 1);
+        virtio_net_transmit(&net);
+    }
+    device_transmits(frame, net.header_bytes, true);
+    device_used(QUEUE_TRANSMIT, 9999, 0);
+    while (virtio_net_transmit(&net) > 0)
+        ;
+    assert_non_null(net.transmit.queue.fault.what);
+    virtio_net_transmit_drain(&net);
+    device.seen[QUEUE_TRANSMIT] = device.queue[QUEUE_TRANSMIT]->available->index;
+}
+
+/* ---- Negotiation ---- */
+
+static void test_devices_that_cannot_be_used(void **state)
+{
+    struct virtqueue queue;
+    struct virtio_transport legacy = {.ops = &ops, .legacy = true};
+    struct virtio_transport modern = {.ops = &ops};
+    const uint64_t wanted = VIRTIO_F_INDIRECT_DESC | 1 << 5;
+
+    (void)state;
+    device.offered = UINT64_MAX;
+    assert_true(virtio_negotiate(&modern, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
+    assert_int_equal(device.accepted, wanted | VIRTIO_F_VERSION_1);
+    assert_true(virtio_negotiate(&legacy, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
+    assert_int_equal(device.accepted, wanted);
+    device.offered = VIRTIO_F_VERSION_1;
+    assert_false(virtio_negotiate(&modern, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
+    assert_true(device.status & VIRTIO_FAILED);
+    device.offered = VIRTIO_F_INDIRECT_DESC;
+    assert_false(virtio_negotiate(&modern, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
+    device.limit = 0;
+    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX));
+    device.limit = QUEUE_LEAST - 1;
+    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX));
+    device.limit = 200;
+    assert_true(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX));
+    assert_int_equal(queue.size, 128);
+    device.queue[0] = &net.receive.queue;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_every_length_goes_through, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_length_goes_through, setup_legacy, teardown),
+        cmocka_unit_test_setup_teardown(test_runts_and_giants, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_length_below_the_header, setup, teardown),
+        cmocka_unit_test_teardown(test_full_port_of_the_forwarder, teardown),
+        cmocka_unit_test_setup_teardown(test_stopped_receiver, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_receiver, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dry_pool, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_frame_is_not_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drain_after_a_lie, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_devices_that_cannot_be_used, setup, teardown),
+    };
+
+    return cmocka_run_group_tests_name("virtio-net", tests, boot, NULL);
+}
