@@ -16,7 +16,15 @@ Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts "{folder}/sources";
 Dir::State::lists "{folder}/lists";
 Dir::Cache "{folder}/cache";
+Dir::Etc::preferences "{folder}/preferences";
+APT::Keep-Downloaded-Packages "false";
 APT::Sandbox::User "root";
+"""
+# QEMU and the packages that belong to it come from there, nothing else does.
+BACKPORTS = """\
+Package: qemu-*
+Pin: release n={codename}-backports
+Pin-Priority: 990
 """
 FOREIGN = """\
 APT::Architecture "{architecture}";
@@ -56,14 +64,17 @@ class Apt:
         return cls(prefix)
 
     @classmethod
-    def private(cls, codename, suites, architecture=None, prefix=None):
+    def private(cls, codename, architecture=None, prefix=None):
+        """For packages of another architecture; or, without one, for this machine with QEMU from the backports."""
         folder = CACHE / f"apt-{architecture or 'backports'}"
         for part in ("sources", "lists/partial", "cache/archives/partial"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()
         uri, trust = mirror(codename), f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
+        suites = [codename] if architecture else [codename, f"{codename}-backports"]
         lines = "".join(f"deb {trust}{uri} {suite} main\n" for suite in suites)
         (folder / "sources" / "baton.list").write_text(lines)
+        (folder / "preferences").write_text("" if architecture else BACKPORTS.format(codename=codename))
         text = SETTINGS + (FOREIGN if architecture else "")
         settings = folder / "apt.conf"
         settings.write_text(text.format(folder=folder, architecture=architecture))
@@ -88,8 +99,8 @@ class Apt:
         return [line.split("|")[1].strip() for line in lines if line.count("|") >= 2]
 
     def install_command(self, words):
-        return ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *self.words, "install", "-y",
-                "--no-install-recommends", *words]
+        return ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *self.words, "-q", "-o", "Dpkg::Use-Pty=0",
+                "install", "-y", "--no-install-recommends", *words]
 
     def install(self, command):
         try:
@@ -115,11 +126,11 @@ class Apt:
         return package
 
 
-def choose(tool, package, pin, suite=None):
+def choose(tool, package, pin):
     """What to tell apt-get: the pinned version where the mirror still has it, else what it has, with a notice."""
     versions = tool.versions(package)
     if pin and pin in versions:
         return f"{package}={pin}"
     if pin and versions:
         say(f"{package}: version {pin} is gone from the mirror, taking {versions[0]}")
-    return f"{package}/{suite}" if suite else package
+    return package

@@ -12,10 +12,12 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 CACHE = BUILD / "cache"
+PATIENCE = 3  # seconds after an interrupt in which another changes nothing
 
 
 class Failure(Exception):
@@ -74,9 +76,17 @@ def locked(name):
 
 
 def interrupts():
-    """A request to end, by whatever signal, comes as KeyboardInterrupt, so that every `finally` is run."""
+    """
+    A request to end, by whatever signal, comes as KeyboardInterrupt, so that every `finally` is run. A second one soon
+    after must not cut that short.
+    """
+    asked = -PATIENCE
+
     def stop(number, frame):
-        raise KeyboardInterrupt
+        nonlocal asked
+        before, asked = asked, time.monotonic()
+        if asked - before >= PATIENCE:
+            raise KeyboardInterrupt
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
 

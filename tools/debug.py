@@ -49,7 +49,7 @@ def main(options):
     with tempfile.TemporaryDirectory(prefix="baton-") as folder:
         socket, script = pathlib.Path(folder) / "gdb", pathlib.Path(folder) / "script"
         words = command_line(image, options.cpus, options.memory, options.placement, options.config,
-                             [Nic(spec="hubport,hubid=0"), Nic(spec="hubport,hubid=1")])
+                             [Nic(spec="user,restrict=on")] * 2)
         machine = Machine(words + ["-S", "-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb",
                                    "chardev:gdb"])
         try:

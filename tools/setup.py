@@ -125,12 +125,9 @@ def install(missing, codename):
     prefix = rights()
     tool = apt.Apt.system(prefix)
     if codename == "bookworm" and QEMU in missing:
-        tool = apt.Apt.private(codename, [codename, f"{codename}-backports"], prefix=prefix)
+        tool = apt.Apt.private(codename, prefix=prefix)
     tool.ready()
-    words = []
-    for need in missing:
-        suite = "bookworm-backports" if need is QEMU and tool.is_private else None
-        words.append(apt.choose(tool, need.package, PINS.get(codename, {}).get(need.package), suite))
+    words = [apt.choose(tool, need.package, PINS.get(codename, {}).get(need.package)) for need in missing]
     say("installing by apt-get what is missing:" if prefix is not None else "missing on this machine:")
     for need in missing:
         say(f"    {need.package:28} {need.why}")
@@ -152,7 +149,7 @@ def fetch_libfdt(codename):
     if (target / "usr/include/libfdt.h").exists():
         return
     say("fetching libfdt-dev:arm64 to build/cache (the kernel reads the device tree with it)")
-    tool = apt.Apt.private(codename, [codename], architecture="arm64")
+    tool = apt.Apt.private(codename, architecture="arm64")
     tool.ready()
     word = apt.choose(tool, "libfdt-dev", PINS.get(codename, {}).get("libfdt-dev"))
     package = tool.download(word, CACHE)

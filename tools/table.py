@@ -34,12 +34,13 @@ def describe(stats, before=None):
         then = earlier.get(service["name"], service)
         services.append([service["name"], service["placement"], service["state"], service["cpu"],
                          f"{service['messages_in']:,}", f"{service['messages_out']:,}",
-                         rate(service["messages_in"], then["messages_in"])])
+                         *([rate(service["messages_in"], then["messages_in"])] if before else [])])
     nics = [[nic["name"], f"{nic['rx_frames']:,}", size_text(nic["rx_bytes"]), f"{nic['tx_frames']:,}",
              size_text(nic["tx_bytes"]), f"{sum(nic['dropped'].values()):,}"] for nic in stats["net"]]
     pages, copied, tlb = stats["pages"], stats["copied"], stats["tlb"]
+    heads = ["service", "placement", "state", "cpu", "messages in", "messages out", *(["in/s"] if before else [])]
     return [
-        *rows(["service", "placement", "state", "cpu", "messages in", "messages out", "in/s"], services, 3), "",
+        *rows(heads, services, 3), "",
         *rows(["NIC", "frames in", "bytes in", "frames out", "bytes out", "dropped"], nics, 1), "",
         f"pages moved {pages['moved']:,}, never mapped on their way {pages['never_mapped']:,}, mapped {pages['mapped']:,}",
         f"      free {pages['free']:,} + owned {pages['owned']:,} + in flight {pages['in_flight']:,} of {pages['total']:,}",

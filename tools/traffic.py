@@ -107,9 +107,9 @@ def steps(a, b, seconds, folder):
     return [
         ("ping, a to b", lambda tick: ping(a, b, tick)),
         ("ping, b to a", lambda tick: ping(b, a, tick)),
-        ("TCP, a to b", lambda tick: tcp(a, b, share, tick)),
-        ("TCP, b to a", lambda tick: tcp(b, a, share, tick)),
-        ("UDP, a to b", lambda tick: udp(a, b, share, tick)),
-        ("UDP, b to a", lambda tick: udp(b, a, share, tick)),
-        ("file by HTTP, b to a", lambda tick: download(a, b, folder, tick)),
+        ("iperf3 TCP, a to b", lambda tick: tcp(a, b, share, tick)),
+        ("iperf3 TCP, b to a", lambda tick: tcp(b, a, share, tick)),
+        ("iperf3 UDP, a to b", lambda tick: udp(a, b, share, tick)),
+        ("iperf3 UDP, b to a", lambda tick: udp(b, a, share, tick)),
+        ("file by curl, b to a", lambda tick: download(a, b, folder, tick)),
     ]
