@@ -195,6 +195,23 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
 
 /* ---- Call and reply ---- */
 
+/*
+ * The request never got into the port. The caller must be able to tell whose it is now: with BATON_EFULL it still is the
+ * caller's, with BATON_EDEAD (and BATON_ETIMEOUT, after it was sent) it is gone.
+ */
+static int rpc_unsent(struct service *service, struct message *request, int error)
+{
+    rpc_cancel();
+    request->caller = NULL;
+    if (error == BATON_EDEAD) {
+        message_drop(request);
+        return BATON_EDEAD;
+    }
+    transfer_undo(service, request, false);
+    message_free(&request, 1);
+    return BATON_EFULL;
+}
+
 int64_t syscall_rpc(struct service *service, const uint64_t *args)
 {
     struct batch batch = {.addresses = {args[1]}, .count = 1};
@@ -214,13 +231,8 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
     uint64_t deadline = timer_deadline(args[4]);
     rpc_begin(batch.messages[0]);
     int sent = batch_send(service, port, batch.messages, 1, args[4]);
-    if (sent < 0) {
-        rpc_cancel();
-        transfer_undo(service, batch.messages[0], false);
-        batch.messages[0]->caller = NULL;
-        message_free(batch.messages, 1);
-        return sent;
-    }
+    if (sent < 0)
+        return rpc_unsent(service, batch.messages[0], sent);
     service->counts[cpu_number()].messages_out++;
     if ((error = rpc_wait(&reply, deadline)))
         return error;
