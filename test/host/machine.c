@@ -531,9 +531,22 @@ void machine_check_quiet(void)
     }
 }
 
+static void simulated_reset(struct simulated_cpu *cpu)
+{
+    for (unsigned asid = 0; asid < ASIDS; asid++)
+        for (unsigned region = 0; region < REGIONS_MAX; region++)
+            free(cpu->sets[asid][region]);
+    memset(cpu, 0, sizeof(*cpu));
+}
+
 void machine_reset(uint64_t seed)
 {
     memset(memory, 0xa5, sizeof(memory)); /* whoever relies on zeroed memory that is not promised sees this */
+    memset(leaves, 0, sizeof(leaves));
+    memset(hidden, 0, sizeof(hidden));
+    root_count = region_count = leaf_count = 0;
+    for (unsigned i = 0; i < MACHINE_CPUS; i++)
+        simulated_reset(&simulated[i]);
     random_state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     for (unsigned i = 0; i < MACHINE_CPUS; i++)
         cpus[i].number = i;

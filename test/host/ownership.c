@@ -248,8 +248,7 @@ static void fresh(uint32_t page, unsigned space)
 
 int do_get(struct space *space, uint32_t *pages, unsigned count)
 {
-    /* Duplicates count, but are not refused: they may take a space over its limit. */
-    uint32_t room = space->pages < space->page_limit ? space->page_limit - space->pages : 0, free = 0;
+    uint32_t room = space->page_limit - space->pages, free = 0;
     int got = page_get(space, pages, count);
 
     for (uint32_t page = 0; page < page_total; page++)
@@ -275,13 +274,16 @@ int do_get(struct space *space, uint32_t *pages, unsigned count)
 
 int do_duplicate(struct space *space, uint32_t page)
 {
+    bool full = space->pages >= space->page_limit;
     int result = page_duplicate(space, page);
 
+    if (full && result == BATON_ELIMIT)
+        return result;
     if (page >= page_total || !reference[page].count[space->number]) {
         expect("duplicate", space, page, result, BATON_EOWNER);
         return result;
     }
-    expect("duplicate", space, page, result, 0);
+    expect("duplicate", space, page, result, full ? BATON_ELIMIT : 0);
     gain(page, space->number);
     check_page(page);
     return result;

@@ -228,13 +228,26 @@ static void test_duplicate_errors(void **state)
     uint32_t page = get(a);
     assert_int_equal(do_duplicate(b, page), BATON_EOWNER);
     assert_int_equal(do_duplicate(a, PAGES), BATON_EOWNER);
+    for (unsigned i = 1; i < 8; i++)
+        assert_int_equal(do_duplicate(a, page), 0);
+    assert_int_equal(do_duplicate(a, page), BATON_ELIMIT); /* a's own limit */
+    check_all();
+}
+
+static void test_count_is_full(void **state)
+{
+    (void)state;
+    begin();
+    struct space *rich = ownership_space("rich", true, 0x10000);
+    uint32_t page = get(rich);
     for (unsigned i = 1; i < 0xffff; i++)
-        assert_int_equal(page_duplicate(a, page), 0);
-    assert_int_equal(page_duplicate(a, page), BATON_ELIMIT); /* the count is full */
+        assert_int_equal(page_duplicate(rich, page), 0);
+    assert_int_equal(page_duplicate(rich, page), BATON_ELIMIT);
     struct baton_piece piece = whole(page);
-    assert_true(page_send(a, &piece, true) < 0);
-    assert_int_equal(page_release_all(a), 0xffff);
-    assert_int_equal(a->pages, 0);
+    assert_true(page_send(rich, &piece, true) < 0);
+    assert_int_equal(rich->pages, 0xffff);
+    assert_int_equal(page_release_all(rich), 0xffff);
+    assert_int_equal(rich->pages, 0);
 }
 
 /* ---- send, receive ---- */
@@ -574,6 +587,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_write_comes_back),
     cmocka_unit_test(test_stale_read_only_entry_elsewhere),
     cmocka_unit_test(test_duplicate_errors),
+    cmocka_unit_test(test_count_is_full),
     cmocka_unit_test(test_hand_over),
     cmocka_unit_test(test_send_errors),
     cmocka_unit_test(test_never_mapped_costs_nothing),
