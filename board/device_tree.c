@@ -1,0 +1,145 @@
+/* The device tree: see device_tree.h. */
+#include "board/device_tree.h"
+
+#include <libfdt.h>
+#include "core/irq.h"
+#include "core/log.h"
+#include "core/string.h"
+
+#define GIC_SPI 0
+#define GIC_PPI 1
+
+static const void *tree;
+
+/* Debian's libfdt.a is compiled with stack protection, which asks for these two. */
+extern uintptr_t __stack_chk_guard;
+void __stack_chk_fail(void);
+
+uintptr_t __stack_chk_guard = 0x5bd1e995a0761d64;
+
+void __stack_chk_fail(void)
+{
+    panic("boot: libfdt wrote beyond its stack frame");
+}
+
+const char *device_tree_open(const void *blob, size_t size)
+{
+    int error = fdt_check_header(blob);
+
+    if (!error && fdt_totalsize(blob) > size)
+        return "its size is out of bounds";
+    if (!error)
+        error = fdt_check_full(blob, fdt_totalsize(blob));
+    if (error == -FDT_ERR_BADMAGIC)
+        return "there is none at the address in x0";
+    if (error)
+        return "it is damaged";
+    tree = blob;
+    return NULL;
+}
+
+const void *device_tree_blob(void)
+{
+    return tree;
+}
+
+size_t device_tree_size(void)
+{
+    return fdt_totalsize(tree);
+}
+
+static bool node_okay(int node)
+{
+    const char *status = device_tree_string(node, "status");
+
+    return !status || !strcmp(status, "okay") || !strcmp(status, "ok");
+}
+
+int device_tree_next(int after, const char *compatible)
+{
+    int node = fdt_node_offset_by_compatible(tree, after, compatible);
+
+    while (node >= 0 && !node_okay(node))
+        node = fdt_node_offset_by_compatible(tree, node, compatible);
+    return node;
+}
+
+int device_tree_path(const char *path)
+{
+    const char *options = strchr(path, ':');
+
+    return fdt_path_offset_namelen(tree, path, options ? (int)(options - path) : (int)strlen(path));
+}
+
+bool device_tree_compatible(int node, const char *compatible)
+{
+    return node >= 0 && node_okay(node) && fdt_node_check_compatible(tree, node, compatible) == 0;
+}
+
+/* A number of `cells` cells; the upper bits of more than two are dropped. */
+static uint64_t cells_read(const fdt32_t *cell, int cells)
+{
+    uint64_t value = 0;
+
+    while (cells-- > 0)
+        value = value << 32 | fdt32_ld(cell++);
+    return value;
+}
+
+bool device_tree_reg(int node, unsigned index, uint64_t *address, uint64_t *size)
+{
+    int parent = fdt_parent_offset(tree, node), length;
+    int address_cells = fdt_address_cells(tree, parent), size_cells = fdt_size_cells(tree, parent);
+    const fdt32_t *reg = fdt_getprop(tree, node, "reg", &length);
+
+    if (!reg || address_cells < 1 || size_cells < 0)
+        return false;
+    int entry = address_cells + size_cells;
+    if ((int64_t)(index + 1) * entry * 4 > length)
+        return false;
+    *address = cells_read(reg + index * entry, address_cells);
+    *size = cells_read(reg + index * entry + address_cells, size_cells);
+    return true;
+}
+
+bool device_tree_irq(int node, unsigned index, unsigned *irq)
+{
+    int length;
+    const fdt32_t *cell = fdt_getprop(tree, node, "interrupts", &length);
+
+    if (!cell || (int)(index + 1) * 12 > length)
+        return false;
+    uint32_t kind = fdt32_ld(cell + 3 * index), number = fdt32_ld(cell + 3 * index + 1);
+    *irq = kind == GIC_SPI ? IRQ_SPI(number) : IRQ_PPI(number);
+    return kind <= GIC_PPI && *irq < IRQS_MAX;
+}
+
+const char *device_tree_string(int node, const char *property)
+{
+    int length;
+    const char *text = fdt_getprop(tree, node, property, &length);
+
+    return text && length > 0 && !text[length - 1] ? text : NULL;
+}
+
+bool device_tree_number(int node, const char *property, uint64_t *value)
+{
+    int length;
+    const fdt32_t *cell = fdt_getprop(tree, node, property, &length);
+
+    if (!cell || (length != 4 && length != 8))
+        return false;
+    *value = cells_read(cell, length / 4);
+    return true;
+}
+
+uint64_t device_tree_clock(int node)
+{
+    int length;
+    uint64_t frequency = 0;
+    const fdt32_t *clocks = fdt_getprop(tree, node, "clocks", &length);
+
+    if (clocks && length >= 4)
+        device_tree_number(fdt_node_offset_by_phandle(tree, fdt32_ld(clocks)), "clock-frequency", &frequency);
+    return frequency;
+}

@@ -1,0 +1,127 @@
+/* The CPUs: numbering them, starting them, and the registers that each sets for itself. See boot.h. */
+#include "boot/boot.h"
+
+#include <libfdt.h>
+#include "board/device_tree.h"
+#include "core/arch.h"
+#include "core/cpu.h"
+#include "core/irq.h"
+#include "core/log.h"
+#include "core/string.h"
+#include "core/timer.h"
+#include "drivers/psci.h"
+#include "ipc/thread.h"
+#include "mm/kernel_map.h"
+
+#define AFFINITY_MASK 0xff00fffffful /* of MPIDR_EL1 */
+#define START_NS      1000000000     /* how long a CPU may take to come up */
+
+#define CNTKCTL_EL0_VIRTUAL (1ul << 1)
+#define PMCR_ENABLE         (1ul << 0)
+#define EVENT_INST_RETIRED  0x08
+
+/* What secondary_entry loads, by these offsets, with its MMU off: alone in its cache line, and written back. */
+struct boot_cpu {
+    uint64_t root;
+    uint64_t stack;
+    struct cpu *cpu;
+} __attribute__((aligned(64)));
+_Static_assert(__builtin_offsetof(struct boot_cpu, cpu) == 16, "entry.S");
+
+static struct boot_cpu records[CPUS_MAX];
+static uint32_t running; /* (atomic) the last CPU that came up */
+
+/* For reporting an overflow of the kernel stack. A multiple of a page, so that a panic's calls fit. */
+static char overflow_stacks[CPUS_MAX][2 * PAGE_SIZE] __attribute__((aligned(16)));
+
+/* Counter 0 counts instructions at EL1 and EL0, where the CPU can; services cannot read it. */
+static void instructions_count(void)
+{
+    if (!arch_instructions_counted())
+        return;
+    arch_sysreg_write(pmuserenr_el0, 0);
+    arch_sysreg_write(pmevtyper0_el0, EVENT_INST_RETIRED);
+    arch_sysreg_write(pmcntenset_el0, arch_sysreg_read(pmceid0_el0) >> EVENT_INST_RETIRED & 1);
+    arch_sysreg_write(pmcr_el0, arch_sysreg_read(pmcr_el0) | PMCR_ENABLE);
+}
+
+void boot_cpu_init(void)
+{
+    struct cpu *cpu = cpu_self();
+
+    cpu->overflow_stack = (uint64_t)(overflow_stacks[cpu->number] + sizeof overflow_stacks[0]);
+    arch_sysreg_write(mdscr_el1, 0);
+    arch_sysreg_write(cntkctl_el1, CNTKCTL_EL0_VIRTUAL); /* services read the time themselves */
+    instructions_count();
+    /* Nothing of the identity is left: user addresses are nobody's until a service's table comes. */
+    arch_table_set(kernel_image_phys(boot_empty), 0);
+    arch_tlbi_all_local();
+    arch_dsb_nsh();
+    arch_isb();
+}
+
+static void cpu_add(uint64_t hardware_id, uint64_t self)
+{
+    static unsigned next = 1; /* number 0 is the one that runs this */
+    unsigned number = hardware_id == self ? 0 : next++;
+
+    if (number >= CPUS_MAX)
+        return;
+    cpus[number].number = number;
+    cpus[number].hardware_id = hardware_id;
+    cpu_count++;
+}
+
+void boot_cpus_find(void)
+{
+    const void *tree = device_tree_blob();
+    uint64_t self = arch_sysreg_read(mpidr_el1) & AFFINITY_MASK, hardware_id, size;
+    unsigned found = 0;
+    int node;
+
+    cpus[0].hardware_id = UINT64_MAX;
+    fdt_for_each_subnode(node, tree, device_tree_path("/cpus"))
+    {
+        const char *type = device_tree_string(node, "device_type");
+        if (!type || strcmp(type, "cpu") || !device_tree_reg(node, 0, &hardware_id, &size))
+            continue;
+        cpu_add(hardware_id, self);
+        found++;
+    }
+    if (cpus[0].hardware_id != self)
+        boot_fail("the CPU that boots (%lx) is not in the device tree", self);
+    if (found > cpu_count)
+        log_print("boot: %u CPUs, of which %u are used\n", found, cpu_count);
+    if (cpu_count > 1 && !psci_present())
+        boot_fail("%u CPUs, but no PSCI in the device tree to start them", cpu_count);
+}
+
+void boot_cpus_start(void)
+{
+    for (unsigned i = 1; i < cpu_count; i++) {
+        /* Stack numbers below THREADS_MAX belong to threads. */
+        records[i] = (struct boot_cpu){kernel_map_root(), kernel_map_stack(THREADS_MAX + i), &cpus[i]};
+        arch_cache_clean(&records[i]); /* it is read with the MMU off, past the caches */
+        arch_dsb_sy();                 /* the write-back is done before the CPU starts */
+
+        uint64_t entry = kernel_image_phys((const void *)secondary_entry),
+                 deadline = timer_deadline(START_NS);
+        int64_t error = psci_cpu_on(cpus[i].hardware_id, entry, kernel_image_phys(&records[i]));
+        if (error)
+            boot_fail("PSCI refused to start CPU %u (%lx): error %ld", i, cpus[i].hardware_id, (long)error);
+        while (__atomic_load_n(&running, __ATOMIC_ACQUIRE) != i) {
+            if (timer_now() > deadline)
+                boot_fail("CPU %u (%lx) does not come up", i, cpus[i].hardware_id);
+            arch_relax();
+        }
+    }
+}
+
+void boot_secondary(struct cpu *cpu)
+{
+    boot_cpu_init();
+    irq_cpu_init();
+    thread_cpu_init(cpu->number);
+    __atomic_store_n(&running, cpu->number, __ATOMIC_RELEASE);
+    thread_cpu_run();
+}

@@ -1,0 +1,80 @@
+/* The whole boot, in its order. entry.S comes before it; thread_cpu_run() is what comes after. */
+#include <stddef.h>
+#include "board/board.h"
+#include "board/device_tree.h"
+#include "boot/boot.h"
+#include "build_id.h"
+#include "core/cpu.h"
+#include "core/irq.h"
+#include "core/log.h"
+#include "core/setting.h"
+#include "core/string.h"
+#include "core/timer.h"
+#include "drivers/console.h"
+#include "drivers/nic.h"
+#include "drivers/virtio_net.h"
+#include "ipc/message.h"
+#include "ipc/page.h"
+#include "ipc/service.h"
+#include "ipc/thread.h"
+#include "mm/space.h"
+
+#define NIC_MESSAGES   1024 /* receive ring 256, transmit ring 512, the driver's port 256 */
+#define OTHER_MESSAGES 2048 /* ports of services, magazines of CPUs */
+
+/* An appliance that is wired to interfaces is nothing without one. */
+static void interfaces_check(void)
+{
+    for (uint32_t i = 0; i < appliance.wire_count; i++)
+        if (!nic_count() &&
+            (!strncmp(appliance.wires[i].from, "net", 3) || !strncmp(appliance.wires[i].to, "net", 3)))
+            boot_fail("no network interface found (virtio-net over mmio), %s needs one", appliance.name);
+}
+
+void boot_main(uint64_t tree_phys, uint64_t image_phys)
+{
+    const char *command_line;
+
+    /* 1. What machine is this? From the first call on errors can be seen. */
+    boot_console_init(tree_phys);
+    command_line = device_tree_string(device_tree_path("/chosen"), "bootargs");
+    setting_init(command_line ? command_line : "");
+    boot_cpus_find();
+    boot_memory_find(image_phys);
+    log_print("Baton %s (%s) %s on %s, %u CPUs, %lu MiB\n", BATON_VERSION, BATON_BUILD_ID, appliance.name,
+              board_name, cpu_count, boot_memory_bytes() >> 20);
+
+    /* 2. Memory: the final tables, W^X; then frames can be had. */
+    boot_memory_map();
+    boot_cpu_init();
+
+    /* 3. Interrupts and time. */
+    boot_check(board_timer_check());
+    timer_init();
+    boot_check(board_interrupts_init());
+    irq_cpu_init();
+
+    /* 4. What services are made of: spaces, IPC pages, messages. */
+    space_init(boot_ipc_pages(), 0);
+    page_region_init(boot_ipc_phys(), boot_ipc_pages());
+
+    /* 5. Devices, each a service of the kernel's; the device tree has been read when this is done. */
+    board_devices_init();
+    interfaces_check();
+    boot_check(board_console_start(console_notify));
+    message_pool_init(nic_count() * NIC_MESSAGES + OTHER_MESSAGES);
+
+    /* 6. Threads: from here on floating point is trapped. The appliance, still at rest. */
+    thread_cpu_init(0);
+    console_create(board_name);
+    if (!services_create(nic_count()))
+        boot_fail("the appliance %s is not as it should be: see above", appliance.name);
+
+    /* 7. The other CPUs; then everything may run. */
+    boot_cpus_start();
+    services_start();
+    virtio_net_start();
+    console_start();
+    log_print("ready: %s, %u interfaces\n", appliance.name, nic_count());
+    thread_cpu_run();
+}

@@ -1,0 +1,175 @@
+/* The console's commands, but for statistics (stats.c): see console.h. */
+#include <stdint.h>
+#include "core/string.h"
+#include "core/timer.h"
+#include "drivers/console.h"
+#include "drivers/psci.h"
+#include "ipc/page.h"
+#include "ipc/port.h"
+#include "ipc/service.h"
+#include "ipc/thread.h"
+#include "mm/space.h"
+
+struct command {
+    const char *name, *arguments, *help;
+    void (*run)(const char *argument, const char *board); /* argument: NULL when there is none */
+};
+
+static void command_help(const char *argument, const char *board);
+
+static void command_stats(const char *argument, const char *board)
+{
+    if (!argument)
+        stats_print(board);
+    else if (!strcmp(argument, "json"))
+        stats_print_json(board);
+    else
+        console_print("stats: `%s` is no format, only json is\n", argument);
+}
+
+static void command_services(const char *argument, const char *board)
+{
+    static const char *const states[] = {"running", "stopping", "stopped"};
+
+    (void)argument;
+    (void)board;
+    console_print("%-16s %-9s %-9s %8s %8s %8s\n", "service", "placement", "state", "threads", "restarts",
+                  "pages");
+    for (unsigned i = 0; i < service_count; i++) {
+        const struct service *service = &services[i];
+        console_print("%-16s %-9s %-9s %8u %8u", service->name,
+                      service->placement == BATON_ISOLATED ? "isolated" : "trusted",
+                      states[__atomic_load_n(&service->state, __ATOMIC_RELAXED)],
+                      __atomic_load_n(&service->threads_alive, __ATOMIC_RELAXED), service->restarts);
+        if (service->program)
+            console_print(" %8u of %u\n", __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED),
+                          service->space->page_limit);
+        else
+            console_print("        -\n");
+    }
+}
+
+static void command_ports(const char *argument, const char *board)
+{
+    const struct port *port;
+
+    (void)argument;
+    (void)board;
+    console_print("%-16s %-16s %6s %8s %s\n", "port", "receiver", "queued", "capacity", "state");
+    for (unsigned i = 0; (port = port_at(i)) != NULL; i++) {
+        unsigned receivers = __atomic_load_n(&port->receivers.count, __ATOMIC_RELAXED);
+        unsigned senders = __atomic_load_n(&port->senders.count, __ATOMIC_RELAXED);
+        console_print("%-16s %-16s %6u %8u %s, %u receiving, %u waiting to send\n", port->name,
+                      port->receiver ? port->receiver->name : "-", port_depth(port), port->capacity,
+                      __atomic_load_n(&port->closed, __ATOMIC_RELAXED) ? "closed" : "open", receivers,
+                      senders);
+    }
+}
+
+static const char *space_name(unsigned number)
+{
+    const struct space *space = number == PAGE_NOBODY ? NULL : space_at(number);
+
+    if (number == 0)
+        return "the kernel";
+    return space && space->name ? space->name : "nobody";
+}
+
+static void print_page(uint32_t page)
+{
+    struct page_info info;
+
+    page_describe(page, &info);
+    console_print("page %u: %u ownerships, %u owners", page, info.total, info.owners);
+    for (unsigned i = 0; i < info.owners && i < sizeof info.owner; i++)
+        console_print("%s %s", i ? "," : ":", space_name(info.owner[i]));
+    console_print("\n  before: %s; carries bytes %u to %u; %s\n", space_name(info.previous), info.hull_start,
+                  info.hull_end, info.cached ? "was mapped" : "not mapped since a device filled it");
+}
+
+static void command_pages(const char *argument, const char *board)
+{
+    struct page_counts counts;
+    uint32_t page = 0;
+
+    (void)board;
+    if (!argument) {
+        page_count(&counts);
+        console_print("%u pages: %u free, %u owned, %u in flight\n", counts.total, counts.free, counts.owned,
+                      counts.in_flight);
+        return;
+    }
+    for (; *argument >= '0' && *argument <= '9' && page < page_region_count(); argument++)
+        page = page * 10 + (uint32_t)(*argument - '0');
+    if (*argument || page >= page_region_count())
+        console_print("pages: no such page, there are 0 to %u\n", page_region_count() - 1);
+    else
+        print_page(page);
+}
+
+static void command_trace(const char *argument, const char *board)
+{
+    (void)argument;
+    (void)board;
+    console_print("trace: not in this version; it comes with a later one\n");
+}
+
+static void command_halt(const char *argument, const char *board)
+{
+    (void)argument;
+    (void)board;
+    console_print("halt: powering off\n");
+    psci_off();
+}
+
+static const struct command commands[] = {
+    {"help", "", "this list", command_help},
+    {"stats", "[json]", "counters, as a table or as one line of JSON", command_stats},
+    {"services", "", "services, their placement and state", command_services},
+    {"ports", "", "ports and what is queued in them", command_ports},
+    {"pages", "[NUMBER]", "IPC pages, or the owners of one", command_pages},
+    {"trace", "", "the path of a message", command_trace},
+    {"halt", "", "powers off", command_halt},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static void command_help(const char *argument, const char *board)
+{
+    (void)argument;
+    (void)board;
+    for (unsigned i = 0; i < COMMANDS; i++)
+        console_print("%-10s %-10s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+}
+
+/* Cuts the next word out of the line; NULL when there is none. */
+static char *word_next(char **rest)
+{
+    char *word = *rest;
+
+    while (*word == ' ')
+        word++;
+    char *end = word;
+    while (*end && *end != ' ')
+        end++;
+    *rest = *end ? end + 1 : end;
+    *end = 0;
+    return *word ? word : NULL;
+}
+
+void console_command(char *line, const char *board)
+{
+    const char *name = word_next(&line), *argument = word_next(&line), *more = word_next(&line);
+
+    if (!name)
+        return;
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name))
+            continue;
+        if (more || (argument && !*commands[i].arguments))
+            console_print("%s: takes %s\n", name, *commands[i].arguments ? "one argument" : "no argument");
+        else
+            commands[i].run(argument, board);
+        return;
+    }
+    console_print("%s: no such command; help lists them\n", name);
+}

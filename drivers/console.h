@@ -1,0 +1,36 @@
+/*
+ * The console: a service of the kernel's with one thread, which reads lines from the UART and answers commands.
+ *
+ * Owns: the line being typed. Lines are edited with backspace, Ctrl-U (start over) and Ctrl-C (forget it); what is typed
+ * beyond the length of a line is ignored. There is no prompt: lines of the log always begin at the left.
+ * `stats json` and the meaning of its members are fixed by the project's interface (docs name it): members may be
+ * added, none may change.
+ */
+#ifndef DRIVERS_CONSOLE_H
+#define DRIVERS_CONSOLE_H
+
+#include <stddef.h>
+
+/* Makes the service and its thread, on CPU 0. Boot only, after thread_cpu_init(0), before services_create(). */
+void console_create(const char *board);
+
+/* Lets the thread go. With services_start(). */
+void console_start(void);
+
+/* The UART has received something. Interrupts masked. */
+void console_notify(void);
+
+/*
+ * Prints a part of an answer. For commands only, on the console's thread: other lines wait until the command ends.
+ * Takes as long as the UART does, with interrupts let in.
+ */
+__attribute__((format(printf, 1, 2))) void console_print(const char *format, ...);
+
+/* Answers one line: command and arguments (commands.c). */
+void console_command(char *line, const char *board);
+
+/* The answers to `stats` and `stats json` (stats.c). */
+void stats_print(const char *board);
+void stats_print_json(const char *board);
+
+#endif

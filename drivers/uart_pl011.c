@@ -1,0 +1,109 @@
+/* PL011 UART: see uart_pl011.h. */
+#include "drivers/uart_pl011.h"
+
+#include "core/arch.h"
+#include "core/irq.h"
+#include "core/log.h"
+
+/* Registers: byte offsets */
+enum {
+    DATA = 0x00,
+    FLAGS = 0x18,
+    BAUD_INTEGER = 0x24,
+    BAUD_FRACTION = 0x28,
+    LINE = 0x2c,
+    CONTROL = 0x30,
+    INTERRUPT_LEVEL = 0x34,
+    INTERRUPT_MASK = 0x38,
+    INTERRUPT_CLEAR = 0x44,
+};
+
+#define FLAG_RX_EMPTY (1u << 4)
+#define FLAG_TX_FULL  (1u << 5)
+
+#define LINE_8_BITS (3u << 5)
+#define LINE_FIFO   (1u << 4)
+
+#define CONTROL_ON (1u | 1u << 8 | 1u << 9) /* UART, transmit, receive */
+
+#define INTERRUPT_RX         (1u << 4)
+#define INTERRUPT_RX_TIMEOUT (1u << 6) /* fewer characters than the level, and a pause */
+
+#define BAUD 115200
+#define RING 256 /* a power of two */
+
+static volatile uint8_t *uart;
+static unsigned char ring[RING];
+static uint32_t ring_head, ring_tail; /* ever written, ever read */
+static uint64_t lost;
+static void (*reader_notify)(void);
+
+void uart_pl011_init(volatile void *registers, uint64_t clock)
+{
+    uart = registers;
+    arch_device_write(uart + CONTROL, 0);
+    arch_device_write(uart + INTERRUPT_MASK, 0);
+    if (clock) {
+        uint32_t divisor =
+            (uint32_t)((clock * 4 + BAUD / 2) / BAUD); /* clock / (16 * baud), 6 bits of fraction */
+        arch_device_write(uart + BAUD_INTEGER, divisor >> 6);
+        arch_device_write(uart + BAUD_FRACTION, divisor & 0x3f);
+    }
+    arch_device_write(uart + LINE, LINE_8_BITS | LINE_FIFO); /* the divisor counts from this write on */
+    arch_device_write(uart + CONTROL, CONTROL_ON);
+    log_sink_set(uart_pl011_write);
+}
+
+static void put(char character)
+{
+    while (arch_device_read(uart + FLAGS) & FLAG_TX_FULL)
+        arch_relax();
+    arch_device_write(uart + DATA, (unsigned char)character);
+}
+
+void uart_pl011_write(const char *text, size_t length)
+{
+    for (; length--; text++) {
+        if (*text == '\n')
+            put('\r');
+        put(*text);
+    }
+}
+
+static void receive(void *unused)
+{
+    (void)unused;
+    arch_device_write(uart + INTERRUPT_CLEAR, INTERRUPT_RX | INTERRUPT_RX_TIMEOUT);
+    while (!(arch_device_read(uart + FLAGS) & FLAG_RX_EMPTY)) {
+        unsigned char character = (unsigned char)arch_device_read(uart + DATA);
+        if (ring_head - __atomic_load_n(&ring_tail, __ATOMIC_RELAXED) == RING) {
+            lost++;
+            continue;
+        }
+        ring[ring_head % RING] = character;
+        __atomic_store_n(&ring_head, ring_head + 1, __ATOMIC_RELEASE);
+    }
+    reader_notify();
+}
+
+void uart_pl011_receive(unsigned irq, unsigned cpu, void (*notify)(void))
+{
+    reader_notify = notify;
+    arch_device_write(uart + INTERRUPT_LEVEL, 0); /* as soon as 1/8 of the FIFO is full */
+    irq_register(irq, receive, NULL, cpu);
+    arch_device_write(uart + INTERRUPT_MASK, INTERRUPT_RX | INTERRUPT_RX_TIMEOUT);
+}
+
+int uart_pl011_read(void)
+{
+    if (__atomic_load_n(&ring_head, __ATOMIC_ACQUIRE) == ring_tail)
+        return -1;
+    int character = ring[ring_tail % RING];
+    __atomic_store_n(&ring_tail, ring_tail + 1, __ATOMIC_RELEASE);
+    return character;
+}
+
+uint64_t uart_pl011_lost(void)
+{
+    return lost;
+}
