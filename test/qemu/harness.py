@@ -218,7 +218,7 @@ class Machine:
         """`stats json` as a dictionary."""
         start = self.mark()
         self.send("stats json")
-        line = self.wait_for(r"^\{.*\}$", limit, start).group(0)
+        line = self.wait_for(r"^(\{.*\})\n", limit, start).group(1)
         try:
             return json.loads(line)
         except ValueError as error:

@@ -36,7 +36,7 @@ def test_frames(boot, switch, cpus, size):
     assert result["reordered"] == 0, f"{result['reordered']} frames overtook others"
     assert after["faults"]["violations"] == 0
     if size > 128:
-        assert grown(before, after, "pages", "moved") >= 3 * 2 * FRAMES, "pages did not change hands"
+        assert grown(before, after, "pages", "moved") >= 2 * 2 * FRAMES, "pages did not change hands"
         assert grown(before, after, "pages", "never_mapped") >= 2 * FRAMES, "the trips of pages were not counted"
     print(f"{result['frames_per_second']:.0f} frames/s")
     machine.halt()
