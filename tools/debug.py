@@ -8,10 +8,11 @@ import threading
 import time
 
 from tools import build, setup
-from tools.common import BUILD, Failure, say
+from tools.common import BUILD, ROOT, Failure, say
 from tools.machine import Machine, Nic, command_line
 
-LOADED_AT = 0x40200000  # where QEMU's virt puts an image, and where it begins
+LOADED_AT = 0x40200000           # where QEMU's virt puts an image, and where it begins
+LINKED_AT = 0xFFFFFFC000000000   # IMAGE_BASE of core/layout.h
 
 
 def follow(machine):
@@ -32,14 +33,15 @@ def follow(machine):
 def gdb_script(image, socket):
     appliance = image.stem
     services = sorted((BUILD / "virt" / "services").glob(f"{appliance}-*.elf"))
+    note = ("The image's first instruction, where the MMU is still off. Each of the kernel's functions has two places:",
+            "the one it is loaded at, for the first steps, and the one it is linked at. Ctrl-C stops the guest, `quit`",
+            "ends it. What its console says comes on lines that begin with `console|`.")
     return "\n".join([
-        "set confirm off", "set pagination off", f"directory {build.ROOT}",
-        *[f"add-symbol-file {service}" for service in services],
-        f"target remote {socket}",
-        f"tbreak *{LOADED_AT:#x}", "continue",
-        "echo \\nThe image's first instruction. The MMU is off and the kernel's symbols hold from when it is on: set\\n"
-        "echo breakpoints with `hbreak`, as in `hbreak main`, and `continue`. Ctrl-C stops the guest, `quit` ends.\\n"
-        "echo The guest's console comes on lines that begin with `console|`.\\n",
+        "set confirm off", "set pagination off",
+        f"directory {ROOT}", *[f"add-symbol-file {service}" for service in services],
+        f"add-symbol-file {image.with_suffix('.elf')} -o {LOADED_AT - LINKED_AT & (1 << 64) - 1:#x}",
+        f"target remote {socket}", f"tbreak *{LOADED_AT:#x}", "continue",
+        *[f"echo {line}\\n" for line in note],
     ]) + "\n"
 
 
