@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DEVICE_TREE_BYTES 0x200000 /* what the booting protocol allows it to have */
+#define DEVICE_TREE_BYTES 0x1000000 /* more than this is no device tree: the booting protocol allows 2 MiB */
 
 /* Checks the whole blob, of at most `size` bytes, and keeps it. NULL, or what is wrong with it. */
 const char *device_tree_open(const void *blob, size_t size);
