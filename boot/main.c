@@ -19,7 +19,7 @@
 #include "ipc/thread.h"
 #include "mm/space.h"
 
-#define NIC_MESSAGES   1024 /* receive ring 256, transmit ring 512, the driver's port 256 */
+#define NIC_MESSAGES   1792 /* rings of 256 each, the port of the driver with 1024, and what a thread has in hand */
 #define OTHER_MESSAGES 2048 /* ports of services, magazines of CPUs */
 
 /* An appliance that is wired to interfaces is nothing without one. */

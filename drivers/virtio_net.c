@@ -15,7 +15,7 @@
 #define HEADER_BYTES_MODERN 12u
 #define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
 
-#define PORT_MESSAGES 256u              /* frames that wait to be transmitted, besides those in the ring */
+#define PORT_MESSAGES 1024u             /* frames that wait to be transmitted, besides those in the ring */
 #define GRACE_NS      UINT64_C(20000)   /* how long an idle driver polls on before it sleeps */
 #define DRY_NS        UINT64_C(1000000) /* until a dry pool is tried again */
 
