@@ -3,6 +3,7 @@
 set(BATON_SEED "" CACHE STRING "A seeded fault for a test build, as in dropped-tlbi; empty: none")
 if(BATON_SEED)
     if(CMAKE_BINARY_DIR MATCHES "/build/(virt|host)$")
+        unset(BATON_SEED CACHE)
         message(FATAL_ERROR "BATON_SEED is for test builds: give them a folder of their own (cmake -B)")
     endif()
     string(TOUPPER "SEED_${BATON_SEED}" seed)

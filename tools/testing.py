@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import xml.etree.ElementTree
 
 from tools import build, setup
@@ -13,19 +14,21 @@ PATIENCE = 30  # seconds that the tests get, after an interrupt, to switch their
 
 
 def run_tests(words):
-    """pytest, to its end; an interrupt is passed on, so that no machine is left running."""
-    process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True,
-                               env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"})
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        os.kill(process.pid, signal.SIGINT)
+    """pytest, to its end; an interrupt is passed on, so that no machine, namespace or temporary file is left."""
+    with tempfile.TemporaryDirectory(prefix="baton-") as folder:
+        process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *words], cwd=ROOT, stdin=subprocess.DEVNULL,
+                                   start_new_session=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1",
+                                                                "PYTHONUNBUFFERED": "1", "TMPDIR": folder})
         try:
-            process.wait(PATIENCE)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        raise
+            return process.wait()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(PATIENCE)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            raise
 
 
 def count(report):
@@ -70,7 +73,8 @@ def main(options):
         print("0 passed, 1 failed", flush=True)
         raise Failure(f"the tests could not be run (pytest ended with status {status})")
     passed, failed, skipped = count(report)
-    failed += 1 if status and not failed else 0
+    # pytest may fail as a whole although no test did.
+    failed += 1 if status and passed and not failed else 0
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
     if not passed + failed:
         raise Failure("no test ran")
