@@ -83,8 +83,10 @@ static bool thread_unpark(struct thread *thread)
     uint32_t state = __atomic_load_n(&thread->state, __ATOMIC_RELAXED), next;
 
     do {
-        if (state == THREAD_NOTIFIED || state == THREAD_DEAD)
+        if (state == THREAD_DEAD)
             return false;
+        /* NOTIFIED is exchanged for itself: a mere look could miss that the thread is just taking the notification
+           back, and the thread could miss what we wrote before we came here */
         next = state == THREAD_PARKED ? THREAD_RUN : THREAD_NOTIFIED;
     } while (
         !__atomic_compare_exchange_n(&thread->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
@@ -123,8 +125,8 @@ bool thread_park(uint64_t deadline)
     if (__atomic_compare_exchange_n(&self->state, &running, THREAD_PARKED, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_RELAXED))
         sched_switch();
-    else
-        __atomic_store_n(&self->state, THREAD_RUN, __ATOMIC_RELAXED);
+    else /* an exchange, so that the caller's next look comes after what the waker wrote */
+        __atomic_exchange_n(&self->state, THREAD_RUN, __ATOMIC_ACQ_REL);
     sched_timer_remove(self);
     return !self->timed_out;
 }
