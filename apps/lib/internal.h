@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "core/abi.h"
+#include "apps/baton.h"
 
 #define LINE_BYTES 200 /* of text that go to the console in one call */
 

@@ -5,7 +5,7 @@
 #define APPS_LIB_MESSAGE_H
 
 #include <stdint.h>
-#include "core/abi.h"
+#include "apps/baton.h"
 
 /* Gets exactly `count` fresh pages, or none: 0 or an error. */
 int message_pages_get(uint32_t *pages, unsigned count);

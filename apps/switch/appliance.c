@@ -3,7 +3,7 @@
  *
  *   net0, net1, ... --> forward --> net0, net1, ...
  */
-#include "core/abi.h"
+#include "apps/baton.h"
 
 static const struct baton_service services[] = {
     {

@@ -1,5 +1,6 @@
 /*
- * `phoenix` faults again and again and is started again each time; `watcher` calls it, meets its deaths, and counts its lives.
+ * `phoenix` faults again and again and is started again each time; `watcher` calls it, meets its deaths,
+ * and counts its lives.
  */
 #include "apps/baton.h"
 

@@ -13,6 +13,7 @@ static uint64_t initialised[64] = {PATTERN, PATTERN + 1};
 static uint64_t zeroed[512];
 static _Thread_local uint64_t own = PATTERN;
 static volatile uint64_t spins;
+static volatile uint64_t *volatile nowhere;
 
 static bool pristine(void)
 {
@@ -72,7 +73,7 @@ int main(void)
         if (baton_receive(port, &message, 0, BATON_FOREVER) < 0)
             return 1;
         if (message.type == FAULT)
-            *(volatile int *)8 = 0;
+            *nowhere = 0;
         uint64_t token = message.reply;
         baton_message_init(&message, 0);
         message.tag = good;

@@ -1,5 +1,6 @@
 /*
- * Has phoenix fault lives=N times (default 10), and prints `restart: N lives, all pristine` at the end if each call that
+ * Has phoenix fault lives=N times (default 10), and prints `restart: N lives, all pristine` at the end if
+ * each call that
  * phoenix died over ended with BATON_EDEAD, and each new life began with its data as linked.
  */
 #include "apps/baton.h"

@@ -1,5 +1,6 @@
 /*
- * A switch with two more services: `rogue` does what setting test=NAME says and must not; `keeper` has what rogue is after.
+ * A switch with two more services: `rogue` does what setting test=NAME says and must not; `keeper` has
+ * what rogue is after.
  */
 #include "apps/baton.h"
 

@@ -1,5 +1,6 @@
 /*
- * Does one thing that it must not, by name: setting test=NAME, after delay=MILLISECONDS. Says what it is about to do, and
+ * Does one thing that it must not, by name: setting test=NAME, after delay=MILLISECONDS. Says what it is
+ * about to do, and
  * that it survived, if it does. Before that it takes pages, which must all come back when it is stopped.
  */
 #include <stdlib.h>

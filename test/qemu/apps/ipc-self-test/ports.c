@@ -1,0 +1,227 @@
+/*
+ * Ports: names, rights, sending and receiving one by one and in batches, full and empty ports, rpc, the dead.
+ */
+#include "test/qemu/apps/ipc-self-test/tester.h"
+
+#define MILLISECOND UINT64_C(1000000)
+#define PARTNER     (BATON_SOURCE_SERVICE + 1) /* its row in the appliance's table */
+
+static struct baton_message messages[BATON_BATCH];
+static struct baton_message *pointers[BATON_BATCH];
+
+static void names_and_rights(void)
+{
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    CHECK(own >= 0 && side >= 0 && partner >= 0 && short_lived >= 0);
+    CHECK(baton_port_find("nobody") == BATON_ENOENT);
+    CHECK(baton_port_find("") == BATON_EINVAL);
+    CHECK(baton_send(own, &message, 0, BATON_NO_WAIT) == BATON_ERIGHT);
+    CHECK(baton_receive(partner, &message, 0, BATON_NO_WAIT) == BATON_ERIGHT);
+    CHECK(baton_send(63, &message, 0, BATON_NO_WAIT) == BATON_EHANDLE);
+    CHECK(baton_send(-1, &message, 0, BATON_NO_WAIT) == BATON_EHANDLE);
+    CHECK(baton_send(partner, &message, 1 << 10, BATON_NO_WAIT) == BATON_EINVAL);
+    CHECK(baton_send_batch(partner, pointers, 0, 0, BATON_NO_WAIT) == BATON_EINVAL);
+    CHECK(baton_send_batch(partner, pointers, 65, 0, BATON_NO_WAIT) == BATON_EINVAL);
+    CHECK(baton_send(partner, NULL, 0, BATON_NO_WAIT) == BATON_EFAULT);
+    message.length = 5; /* it has no 5 bytes */
+    CHECK(baton_send(partner, &message, 0, BATON_NO_WAIT) == BATON_EINVAL);
+}
+
+static void echo(uint32_t length, uint64_t flags, bool by_side)
+{
+    struct baton_message message;
+
+    pattern_make(&message, length, length);
+    message.type = by_side ? ECHO_SIDE : ECHO;
+    message.tag = length + UINT64_C(0x123456789abcdef);
+    CHECK(baton_send(partner, &message, flags & BATON_TRUSTED, BATON_FOREVER) == 1);
+    CHECK(baton_receive(by_side ? side : own, &message, flags & ~BATON_TRUSTED, BATON_FOREVER) == 1);
+    CHECK(message.type == (by_side ? ECHO_SIDE : ECHO) &&
+          message.tag == length + UINT64_C(0x123456789abcdef));
+    CHECK(message.source == PARTNER && message.reply == 0);
+    CHECK(pattern_holds(&message, length, length));
+    CHECK(baton_message_free(&message) == 0);
+}
+
+static void echoes(void)
+{
+    static const uint32_t lengths[] = {0, 1, 7, 8, 60, 127, 128, 129, 4095, 4096, 4097, 20000, 65535, 65536};
+    static const uint64_t flags[] = {0, BATON_TRUSTED, BATON_IMMEDIATE_ACCESS, BATON_TRUST_SENDER,
+                                     BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER};
+
+    for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        for (unsigned k = 0; k < sizeof flags / sizeof flags[0]; k++)
+            echo(lengths[i], flags[k], i & 1);
+}
+
+static void batches(void)
+{
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < BATON_BATCH; i++) {
+            pointers[i] = &messages[i];
+            pattern_make(&messages[i], i, round & 1 ? i : 200 + i);
+            messages[i].type = ECHO;
+            messages[i].tag = i;
+        }
+        CHECK(baton_send_batch(partner, pointers, BATON_BATCH, 0, BATON_FOREVER) == BATON_BATCH);
+        unsigned next = 0;
+        while (next < BATON_BATCH) {
+            int count = baton_receive_batch(own, pointers, BATON_BATCH, 0, BATON_FOREVER);
+            CHECK(count > 0 && count <= (int)(BATON_BATCH - next));
+            for (int i = 0; i < count; i++, next++) {
+                CHECK(messages[i].tag == next);
+                CHECK(pattern_holds(&messages[i], next, round & 1 ? next : 200 + next));
+            }
+            CHECK(baton_message_free_batch(pointers, (unsigned)count) == 0);
+        }
+    }
+}
+
+static void waits(void)
+{
+    struct baton_message message;
+    uint64_t start = baton_time_ns();
+
+    CHECK(baton_receive(own, &message, 0, BATON_NO_WAIT) == BATON_EEMPTY);
+    CHECK(baton_receive(own, &message, 0, 3 * MILLISECOND) == BATON_ETIMEOUT);
+    CHECK(baton_time_ns() - start >= 3 * MILLISECOND);
+    start = baton_time_ns();
+    CHECK(baton_sleep(2 * MILLISECOND) == 0 && baton_time_ns() - start >= 2 * MILLISECOND);
+    CHECK(baton_yield() == 0);
+}
+
+static void stall(uint64_t time)
+{
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    message.type = STALL;
+    message.tag = time;
+    CHECK(baton_send(partner, &message, 0, BATON_FOREVER) == 1);
+    baton_sleep(10 * MILLISECOND); /* it has taken the message by now */
+}
+
+/* Partner's port holds 64 messages. While it sleeps the port fills up; what did not go is still ours. */
+static void full_port(void)
+{
+    struct baton_message message;
+    unsigned sent = 0;
+
+    stall(400 * MILLISECOND);
+    for (int result = 1; result == 1; sent += result == 1) {
+        pattern_make(&message, 1, 300);
+        message.type = HOLD;
+        result = baton_send(partner, &message, 0, BATON_NO_WAIT);
+        CHECK(result == 1 || result == BATON_EFULL);
+    }
+    CHECK(sent >= 64 && sent <= 65);
+    CHECK(pattern_holds(&message, 1, 300));
+    CHECK(baton_send(partner, &message, 0, 2 * MILLISECOND) == BATON_ETIMEOUT);
+    CHECK(baton_send(partner, &message, BATON_DUPLICATE, BATON_NO_WAIT) == BATON_EFULL);
+    CHECK(pattern_holds(&message, 1, 300));
+    CHECK(baton_rpc(partner, &message, &messages[0], 0, 2 * MILLISECOND) == BATON_EFULL);
+    CHECK(baton_send(partner, &message, 0, BATON_FOREVER) == 1); /* waits until partner wakes up */
+    baton_message_init(&message, 0);
+    CHECK(ask(&message, HELD_SUM) == (int64_t)((sent + 1) * pattern_sum(1, 300)));
+}
+
+/* More than fits, with patience: the batch goes in parts while the receiver works. */
+static void patient_batches(void)
+{
+    struct baton_message message;
+    unsigned sent = 0;
+
+    stall(50 * MILLISECOND);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < BATON_BATCH; i++) {
+            pointers[i] = &messages[i];
+            pattern_make(&messages[i], 2, 140);
+            messages[i].type = HOLD;
+        }
+        unsigned done = 0;
+        while (done < BATON_BATCH) {
+            int result = baton_send_batch(partner, pointers + done, BATON_BATCH - done, 0,
+                                          UINT64_C(5000) * MILLISECOND);
+            CHECK(result > 0);
+            if (result <= 0)
+                return;
+            done += (unsigned)result;
+        }
+        sent += done;
+    }
+    baton_message_init(&message, 0);
+    CHECK(ask(&message, HELD_SUM) == (int64_t)(sent * pattern_sum(2, 140)));
+}
+
+static void calls(void)
+{
+    struct baton_message message, second;
+
+    pattern_make(&message, 6, 5000);
+    CHECK(ask(&message, SUM) == (int64_t)pattern_sum(6, 5000));
+    pattern_make(&message, 6, 50);
+    CHECK(ask(&message, SUM) == (int64_t)pattern_sum(6, 50));
+    pattern_make(&message, 6, 5000);
+    message.type = NO_ANSWER;
+    uint64_t start = baton_time_ns();
+    CHECK(baton_rpc(partner, &message, &second, 0, 20 * MILLISECOND) == BATON_ETIMEOUT);
+    CHECK(baton_time_ns() - start >= 20 * MILLISECOND);
+    baton_message_init(&message, 0);
+    CHECK(ask(&message, STALE) == 0);
+    CHECK(baton_receive(side, &message, 0, BATON_FOREVER) == 1 && (int64_t)message.tag == BATON_EOWNER);
+    baton_message_init(&message, 0);
+    CHECK(baton_reply(0, &message, 0) == BATON_EOWNER &&
+          baton_reply(UINT64_MAX, &message, 0) == BATON_EOWNER);
+    CHECK(baton_rpc(partner, &message, &message, BATON_DUPLICATE, BATON_FOREVER) == BATON_EINVAL);
+}
+
+static void the_dead(void)
+{
+    struct baton_message message;
+    int result;
+
+    CHECK(baton_message_alloc(&message, 0, 5000) == 0);
+    CHECK(baton_send(short_lived, &message, 0, BATON_FOREVER) == 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        baton_message_init(&message, 0);
+        result = baton_send(short_lived, &message, 0, BATON_NO_WAIT);
+        if (result == BATON_EDEAD)
+            break;
+        baton_sleep(MILLISECOND);
+    }
+    CHECK(result == BATON_EDEAD);
+    pattern_make(&message, 8, 500);
+    CHECK(baton_send(short_lived, &message, 0, BATON_FOREVER) == BATON_EDEAD);
+    CHECK(pattern_holds(&message, 8, 500) && baton_message_free(&message) == 0);
+    CHECK(baton_rpc(short_lived, &message, &message, 0, BATON_FOREVER) == BATON_EDEAD);
+}
+
+static void settings(void)
+{
+    char text[8];
+    uint64_t number = 5;
+
+    CHECK(baton_setting("level", text, sizeof text) == 1 && text[0] == '7' && text[1] == 0);
+    CHECK(baton_setting("level", text, 1) == BATON_EINVAL);
+    CHECK(baton_setting("absent", text, sizeof text) == BATON_ENOENT);
+    CHECK(baton_setting_number("absent", 0, 9, &number) == 0 && number == 5);
+    CHECK(baton_setting_number("level", 0, 9, &number) == 0 && number == 7);
+    CHECK(baton_setting_number("level", 8, 9, &number) == BATON_EINVAL && number == 7);
+}
+
+void test_ports(void)
+{
+    for (unsigned i = 0; i < BATON_BATCH; i++)
+        pointers[i] = &messages[i];
+    names_and_rights();
+    echoes();
+    batches();
+    waits();
+    full_port();
+    patient_batches();
+    calls();
+    the_dead();
+    settings();
+}
