@@ -46,6 +46,10 @@ function(baton_runtime)
     endforeach()
     add_library(baton_runtime STATIC ${sources})
     baton_service_settings(baton_runtime)
+    # Using the library costs no service the FP registers, which the kernel switches by a trap.
+    target_compile_options(baton_runtime PRIVATE -mgeneral-regs-only)
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/apps/lib/memory.c PROPERTIES COMPILE_OPTIONS
+                                "-fno-builtin;-fno-tree-loop-distribute-patterns")
 endfunction()
 
 function(baton_service_settings target)
