@@ -1,5 +1,6 @@
 """./baton build: configures and builds with CMake and Ninja, in build/virt."""
 import os
+import shutil
 import sys
 
 from tools import setup
@@ -19,6 +20,7 @@ def target(name, preset="virt"):
     """Builds one target of a preset."""
     tree = BUILD / preset
     with locked(preset):
+        forget_moved(tree)
         if not (tree / "build.ninja").exists():
             say(f"configuring build/{preset}")
             run("cmake", "--preset", preset, quiet=True)
@@ -26,6 +28,13 @@ def target(name, preset="virt"):
         # On a terminal Ninja shows how far it is by itself; elsewhere its lines would only be noise, so the last few
         # words suffice.
         run("cmake", "--build", tree, "--target", name, quiet=not sys.stderr.isatty())
+
+
+def forget_moved(tree):
+    """CMake refuses a build tree that was copied or moved here with its sources: it is made anew."""
+    cache = tree / "CMakeCache.txt"
+    if cache.exists() and f"CMAKE_HOME_DIRECTORY:INTERNAL={ROOT}\n" not in cache.read_text():
+        shutil.rmtree(tree)
 
 
 def shown(path):

@@ -91,6 +91,8 @@ def write_json(options, results, stats):
 
 
 def main(options):
+    if options.json:
+        open(options.json, "a").close()  # a mistake in the name shows now, not after the run
     setup.ensure("run")
     image = build.image(options.appliance)
     begin = time.monotonic()

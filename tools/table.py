@@ -41,11 +41,13 @@ def describe(stats, before=None):
     heads = ["service", "placement", "state", "cpu", "messages in", "messages out", *(["in/s"] if before else [])]
     return [
         *rows(heads, services, 3), "",
-        *rows(["NIC", "frames in", "bytes in", "frames out", "bytes out", "dropped"], nics, 1), "",
+        *rows(["NIC", "frames in", "bytes in", "frames out", "bytes out", "dropped"], nics, 1),
+        *(["dropped: " + ", ".join(reasons)] if reasons else []), "",
         f"pages moved {pages['moved']:,}, never mapped on their way {pages['never_mapped']:,}, mapped {pages['mapped']:,}",
         f"      free {pages['free']:,} + owned {pages['owned']:,} + in flight {pages['in_flight']:,} of {pages['total']:,}",
         f"bytes copied: payload {copied['payload_bytes']:,}, in messages {copied['inline_bytes']:,}",
         f"TLB invalidations: local {tlb['local']:,}, broadcast {tlb['broadcast']:,}, not needed {tlb['skipped']:,}",
+        f"faults: pages mapped on first touch {faults['lazy_maps']:,}, violations {faults['violations']:,}",
     ]
 
 
