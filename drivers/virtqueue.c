@@ -109,11 +109,12 @@ int virtqueue_take(struct virtqueue *queue, struct virtqueue_element *elements, 
     }
     queue->taken += (uint16_t)taken;
     queue->in_flight -= taken;
-    if (taken == 0 && count > 0) {
+    if (taken < count) {
+        /* Said now: once the good ones are posted again, a slot that the device used twice would look right. */
         uint64_t word = *(used_word *)&queue->used->ring[queue->taken & (queue->size - 1)];
-        return fault_of_element(queue, (uint32_t)word, (uint32_t)(word >> 32));
+        fault_of_element(queue, (uint32_t)word, (uint32_t)(word >> 32));
     }
-    return (int)taken;
+    return taken || !count ? (int)taken : -1;
 }
 
 void virtqueue_interrupts_off(struct virtqueue *queue)

@@ -28,7 +28,7 @@ def name_of(item):
     if mark is None:
         raise pytest.UsageError(f"{item.nodeid}: a test needs a name: @named(\"...\"), see naming.py")
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    return mark.args[0].format(**parameters)
+    return mark.args[0].format(**parameters, id=item.callspec.id if parameters else "")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -4,7 +4,7 @@
  *
  *     generator [options] SOCKET0 SOCKET1 ...
  *
- * Each SOCKET is the unix socket of a `-netdev stream,server=on`: 4 bytes of length, big-endian, then the
+ * Each SOCKET is the unix socket of a `-netdev stream,server=on`, or fd:N for one that is connected already: 4 bytes of length, big-endian, then the
  * frame. Port i speaks for one station, 02:00:00:00:00:(i+1). A flow A:B is traffic from the station at port
  * A to the one at port B. Before anything is counted, every station says where it is (a broadcast), and each
  * flow repeats a probe frame until one arrives, so that a switch has learned all addresses.
@@ -399,7 +399,8 @@ static void report(double elapsed, uint64_t instructions, uint64_t counted)
     printf("{\"flows\": [");
     for (int i = 0; i < flow_count; i++) {
         struct flow *flow = &flows[i];
-        uint64_t missing = flow->loose ? 0 : flow->sent - flow->received;
+        uint64_t missing =
+            flow->loose ? 0 : frame_count - flow->received; /* also what could not even be sent */
         printf("%s{\"from\": %d, \"to\": %d, \"loose\": %s, \"sent\": %" PRIu64 ", \"received\": %" PRIu64
                ", \"lost\": %" PRIu64 ", \"wrong\": %" PRIu64 ", \"duplicated\": %" PRIu64
                ", \"reordered\": %" PRIu64 "}",
@@ -460,8 +461,11 @@ static void run(void)
 static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd;
 
+    if (sscanf(path, "fd:%d", &fd) == 1)
+        return fd;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (strlen(path) >= sizeof(address.sun_path))
         fail(2, "%s: too long for a socket's name", path);
     strcpy(address.sun_path, path);

@@ -33,15 +33,29 @@ class MachineError(AssertionError):
 
 
 class Nic:
-    """One network interface. kind: stream (a unix socket, see Port), dgram, or tap (value: the interface's name)."""
+    """
+    One network interface. kind: stream (a unix socket, see Port), patient, dgram, or tap (value: the interface's name).
+    patient is a stream whose far end may stop reading: QEMU connects to it, and only then does its socket not block.
+    With stream, all of QEMU stands still until the far end reads again.
+    """
 
     def __init__(self, kind="stream", value=None, mac=None, options=""):
         self.kind, self.value, self.mac, self.options = kind, value, mac, options
+        self.connection = None
+
+    def far_end(self):
+        """The far end for the generator: a socket's path, or fd:N for one that is connected already."""
+        return f"fd:{self.connection.fileno()}" if self.kind == "patient" else self.path
 
     def arguments(self, index, folder):
         self.path = str(folder / f"nic{index}")
         if self.kind == "stream":
             backend = f"stream,id=n{index},server=on,addr.type=unix,addr.path={self.path}"
+        elif self.kind == "patient":
+            self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.listener.bind(self.path)
+            self.listener.listen(1)
+            backend = f"stream,id=n{index},server=off,addr.type=unix,addr.path={self.path}"
         elif self.kind == "dgram":
             backend = (f"dgram,id=n{index},local.type=unix,local.path={self.path}.qemu,"
                        f"remote.type=unix,remote.path={self.path}")
@@ -108,6 +122,10 @@ class Machine:
                                         stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
         self.serial = self.connect("console")
         threading.Thread(target=self.read_console, daemon=True).start()
+        for nic in self.nics:
+            if nic.kind == "patient":
+                nic.connection = nic.listener.accept()[0]
+                nic.listener.close()
 
     def connect(self, name, limit=20):
         """A connection to one of QEMU's sockets in this machine's folder."""
@@ -128,8 +146,9 @@ class Machine:
             self.process.kill()
         if self.process:
             self.process.wait()
-        if self.serial:
-            self.serial.close()
+        for connection in [self.serial, *(nic.connection for nic in self.nics)]:
+            if connection:
+                connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def halt(self, limit=20):
@@ -269,7 +288,7 @@ class Machine:
 
     def port(self, index):
         """The far end of a NIC's wire, for tests that send frames by hand."""
-        return Port(self.connect(f"nic{index}"))
+        return Port(self.nics[index].connection or self.connect(f"nic{index}"))
 
 
 class Port:

@@ -37,7 +37,7 @@ def assert_first_line(machine, cpus):
     assert re.fullmatch(rf"Baton \S+ \(\S+\) switch on virt, {cpus} CPUs?\b.*", lines[0]), f"first line: {lines[0]!r}"
 
 
-@named("boot-{row}")
+@named("boot-{id}")
 @pytest.mark.parametrize("row", [pytest.param(row, id=matrix_name(row)) for row in MATRIX])
 def test_matrix(boot, switch, row):
     cpus, gic, el2, memory, modern, cpu = row
@@ -56,12 +56,13 @@ def test_u_boot(boot, switch, tmp_path):
     (tmp_path / "boot.cmd").write_text("load virtio 0:1 ${kernel_addr_r} Image\n"
                                        "booti ${kernel_addr_r} - ${fdtcontroladdr}\n")
     disk = tmp_path / "disk"
-    with open(disk, "wb") as file:
+    with open(disk, "wb") as file:  # a partition table with one entry: FAT32, from sector 2048 on
+        file.write(bytes(446) + struct.pack("<8B2I", 0x80, 0, 0, 0, 12, 0, 0, 0, 2048, 129024) + bytes(48) + b"\x55\xaa")
         file.truncate(64 << 20)
     shutil.copy(switch, tmp_path / "Image")
     for command in (["mkimage", "-A", "arm64", "-T", "script", "-d", "boot.cmd", "boot.scr"],
-                    ["mkfs.vfat", str(disk)],
-                    ["mcopy", "-i", str(disk), "Image", "boot.scr", "::"]):
+                    ["mkfs.vfat", "--offset=2048", str(disk), str(129024 // 2)],
+                    ["mcopy", "-i", f"{disk}@@1M", "Image", "boot.scr", "::"]):
         subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     machine = boot(switch, cpus=2, bios="/usr/lib/u-boot/qemu_arm64/u-boot.bin", extra=[
         "-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "virtio-blk-device,drive=disk"])

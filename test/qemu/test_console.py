@@ -82,8 +82,3 @@ def test_editing(machine):
     assert machine.stats()["cpus"] == 2
     machine.halt()
 
-
-@named("console-setting-unknown")
-def test_setting(boot, switch):
-    """A mistyped setting is not passed over in silence."""
-    boot(switch, append="placment=trusted").wait_for(r"placment", 20)

@@ -47,17 +47,19 @@ class UsedRing:
                                                                             ("transmit", "id")])
 def test_ring(boot, switch, queue, lie):
     machine = boot(switch, cpus=2, nics=3, shared_memory=True).wait_ready()
-    assert_all_arrived(through(machine, frames=500, flow=["0:1", "1:0", "1:2", "2:1"]))
+    assert_all_arrived(through(machine, frames=500, flow=["0:1", "1:0", "1:2", "2:1"], window=64))
     machine.quiet_stats()
     start = machine.mark()
     LIES[lie](UsedRing(machine, 0, QUEUES[queue]))
-    sender = machine.port(1)
+    sender, other = machine.port(1), machine.port(2)
     for _ in range(3):
         sender.send(bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5]) + bytes(46))
     machine.wait_for(r"(?i)net0\b.*\bstopped", 10, start)
     for _ in range(300):
         sender.send(bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5]) + bytes(46))
-    sender.close()
+    for port in (sender, other):
+        port.drain()  # a "frame" that a lie made of an old buffer may have been flooded: that cannot be told from a true one
+        port.close()
     result = generate([nic.path for nic in machine.nics[1:]], frames=5000, size="60,1514")
     # The generator's second station was known at port 1 before: it is learned anew, as any station that moves.
     assert_all_arrived(result)

@@ -18,14 +18,16 @@ def generate(sockets, timeout=250, **options):
         for one in value if isinstance(value, (list, tuple)) else [value]:
             command += [f"--{name}", str(one)]
     command += [str(path) for path in sockets]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
+    kept = [int(word[3:]) for word in command if word.startswith("fd:")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout,
+                          pass_fds=kept)
     assert done.returncode == 0, f"the generator said: {done.stderr.strip()}"
     return json.loads(done.stdout)
 
 
 def through(machine, timeout=250, **options):
     """generate() between all NICs of a machine."""
-    return generate([nic.path for nic in machine.nics], timeout=timeout, **options)
+    return generate([nic.far_end() for nic in machine.nics], timeout=timeout, **options)
 
 
 def assert_all_arrived(result):
