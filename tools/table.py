@@ -37,7 +37,9 @@ def describe(stats, before=None):
                          *([rate(service["messages_in"], then["messages_in"])] if before else [])])
     nics = [[nic["name"], f"{nic['rx_frames']:,}", size_text(nic["rx_bytes"]), f"{nic['tx_frames']:,}",
              size_text(nic["tx_bytes"]), f"{sum(nic['dropped'].values()):,}"] for nic in stats["net"]]
-    pages, copied, tlb = stats["pages"], stats["copied"], stats["tlb"]
+    reasons = [f"{nic['name']} {reason} {count:,}" for nic in stats["net"] for reason, count in nic["dropped"].items()
+               if count]
+    pages, copied, tlb, faults = stats["pages"], stats["copied"], stats["tlb"], stats["faults"]
     heads = ["service", "placement", "state", "cpu", "messages in", "messages out", *(["in/s"] if before else [])]
     return [
         *rows(heads, services, 3), "",
