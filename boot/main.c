@@ -19,7 +19,8 @@
 #include "ipc/thread.h"
 #include "mm/space.h"
 
-#define NIC_MESSAGES   1792 /* rings of 256 each, the port of the driver with 1024, and what a thread has in hand */
+#define NIC_MESSAGES                                                                                         \
+    1792 /* rings of 256 each, the port of the driver with 1024, and what a thread has in hand */
 #define OTHER_MESSAGES 2048 /* ports of services, magazines of CPUs */
 
 /* An appliance that is wired to interfaces is nothing without one. */

@@ -10,10 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define IRQ_PPI(n)     (16 + (n))
-#define IRQ_SPI(n)     (32 + (n))
-#define IRQ_TIMER      IRQ_PPI(11) /* virtual timer */
-#define IRQS_MAX       1020
+#define IRQ_PPI(n) (16 + (n))
+#define IRQ_SPI(n) (32 + (n))
+#define IRQ_TIMER  IRQ_PPI(11) /* virtual timer */
+#define IRQS_MAX   1020
 
 enum ipi {
     IPI_WAKE, /* there is something in your inbox */
@@ -27,7 +27,7 @@ struct irq_controller {
     void (*cpu_init)(void);                     /* on every CPU */
     void (*enable)(unsigned irq, unsigned cpu); /* unmask, level triggered, deliver to `cpu` */
     void (*disable)(unsigned irq);
-    unsigned (*acknowledge)(void);              /* INTID; >= 1020 when there is none */
+    unsigned (*acknowledge)(void); /* INTID; >= 1020 when there is none */
     void (*complete)(unsigned irq);
     void (*send)(unsigned cpu, unsigned sgi);
 };

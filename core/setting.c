@@ -1,5 +1,6 @@
 /* Boot settings: see setting.h. */
 #include "core/setting.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include "core/log.h"
 #include "core/string.h"
@@ -7,6 +8,7 @@
 #define SETTING_BYTES 512
 
 static char words[SETTING_BYTES]; /* each ended by a 0 */
+static bool asked[SETTING_BYTES]; /* (any CPU, only ever set) the word that begins there was asked for */
 static size_t used;
 
 void setting_init(const char *command_line)
@@ -41,6 +43,16 @@ const char *setting_find(const char *key)
             value = words + at + length + 1;
         else if (!words[at + length])
             value = "";
+        else
+            continue;
+        asked[at] = true;
     }
     return value;
+}
+
+void setting_report(void)
+{
+    for (size_t at = 0; at < used; at += strlen(words + at) + 1)
+        if (!asked[at])
+            log_print("setting `%s`: nobody has asked for it; is it misspelt?\n", words + at);
 }

@@ -13,4 +13,7 @@ void setting_init(const char *command_line);
 /* The value of a key ("300" for "age" in "age=300"); NULL when it is not given. Valid for ever. */
 const char *setting_find(const char *key);
 
+/* Names in the log the settings that nobody has asked for so far: most likely misspelt. */
+void setting_report(void);
+
 #endif

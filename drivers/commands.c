@@ -1,7 +1,6 @@
 /* The console's commands, but for statistics (stats.c): see console.h. */
 #include <stdint.h>
 #include "core/string.h"
-#include "core/timer.h"
 #include "drivers/console.h"
 #include "drivers/psci.h"
 #include "ipc/page.h"
@@ -27,6 +26,17 @@ static void command_stats(const char *argument, const char *board)
         console_print("stats: `%s` is no format, only json is\n", argument);
 }
 
+static unsigned threads_of(const struct service *service)
+{
+    const struct thread *thread;
+    unsigned count = 0;
+
+    for (unsigned i = 0; (thread = thread_at(i)) != NULL; i++)
+        count +=
+            thread->service == service && __atomic_load_n(&thread->state, __ATOMIC_RELAXED) != THREAD_DEAD;
+    return count;
+}
+
 static void command_services(const char *argument, const char *board)
 {
     static const char *const states[] = {"running", "stopping", "stopped"};
@@ -39,8 +49,8 @@ static void command_services(const char *argument, const char *board)
         const struct service *service = &services[i];
         console_print("%-16s %-9s %-9s %8u %8u", service->name,
                       service->placement == BATON_ISOLATED ? "isolated" : "trusted",
-                      states[__atomic_load_n(&service->state, __ATOMIC_RELAXED)],
-                      __atomic_load_n(&service->threads_alive, __ATOMIC_RELAXED), service->restarts);
+                      states[__atomic_load_n(&service->state, __ATOMIC_RELAXED)], threads_of(service),
+                      service->restarts);
         if (service->program)
             console_print(" %8u of %u\n", __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED),
                           service->space->page_limit);

@@ -4,13 +4,17 @@
 #include <stdbool.h>
 #include "core/arch.h"
 #include "core/log.h"
+#include "core/setting.h"
 #include "core/string.h"
+#include "core/timer.h"
 #include "drivers/uart_pl011.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
 
 #define LINE_MAX  120
 #define PRINT_MAX 256
+
+#define SETTLED_NS UINT64_C(1000000000) /* by then every service has asked for its settings */
 
 #define CTRL_C    0x03
 #define CTRL_U    0x15
@@ -88,6 +92,8 @@ static void type(char character)
 /* Looks, then parks: a character that comes between the two makes the park return at once. */
 static void console_run(void *unused)
 {
+    uint64_t settled = timer_deadline(SETTLED_NS);
+
     (void)unused;
     for (;;) {
         int character = uart_pl011_read();
@@ -96,8 +102,12 @@ static void console_run(void *unused)
             continue;
         }
         uint64_t flags = arch_irq_save();
-        thread_park(UINT64_MAX);
+        bool woken = thread_park(settled);
         arch_irq_restore(flags);
+        if (!woken) {
+            settled = UINT64_MAX;
+            setting_report();
+        }
     }
 }
 
