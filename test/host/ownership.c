@@ -421,7 +421,7 @@ void do_device_filled(uint32_t page, uint32_t length, struct transit *transit)
 
 void do_device_sent(struct transit *transit)
 {
-    page_sent_out(transit->piece.page);
+    page_sent_out(&transit->piece.page, 1);
     lose(transit->piece.page, 0);
     check_page(transit->piece.page);
 }

@@ -133,6 +133,16 @@ static bool device_next(unsigned queue, uint32_t *slot)
     return true;
 }
 
+static uint32_t part_length(const struct virtqueue_descriptor *part)
+{
+    return (uint32_t)part->rest;
+}
+
+static unsigned part_flags(const struct virtqueue_descriptor *part)
+{
+    return part->rest >> 32 & 0xffff;
+}
+
 /* The parts of a slot's buffer, as a device finds them. Returns how many. */
 static unsigned device_parts(unsigned queue, uint32_t slot, struct virtqueue_descriptor *parts)
 {
@@ -140,12 +150,12 @@ static unsigned device_parts(unsigned queue, uint32_t slot, struct virtqueue_des
     const struct virtqueue_descriptor *table = (const void *)machine_memory(descriptor->address);
     unsigned count = 0, at = 0;
 
-    assert_int_equal(descriptor->flags, VIRTQUEUE_INDIRECT);
-    for (;; at = table[at].next) {
-        assert_in_range(at, 0, descriptor->length / sizeof *table - 1);
+    assert_int_equal(part_flags(descriptor), VIRTQUEUE_INDIRECT);
+    for (;; at = (unsigned)(table[at].rest >> 48)) {
+        assert_in_range(at, 0, part_length(descriptor) / sizeof *table - 1);
         parts[count++] = table[at];
-        assert_true(table[at].length > 0);
-        if (!(table[at].flags & VIRTQUEUE_NEXT))
+        assert_true(part_length(&table[at]) > 0);
+        if (!(part_flags(&table[at]) & VIRTQUEUE_NEXT))
             return count;
     }
 }
@@ -154,8 +164,9 @@ static void device_used(unsigned queue, uint32_t slot, uint32_t length)
 {
     struct virtqueue_used *used = (struct virtqueue_used *)(uintptr_t)device.queue[queue]->used;
 
-    used->ring[used->index % device.queue[queue]->size] = (struct virtqueue_element){slot, length};
-    used->index++;
+    unsigned at = used->index++ % device.queue[queue]->size;
+    used->ring[at].id = slot;
+    used->ring[at].length = length;
 }
 
 /* A frame arrives. False when there is no buffer: the device keeps it. */
@@ -167,13 +178,13 @@ static bool device_receives(const uint8_t *frame, uint32_t length, uint32_t head
     if (!device_next(QUEUE_RECEIVE, &slot))
         return false;
     assert_int_equal(device_parts(QUEUE_RECEIVE, slot, parts), 3);
-    assert_int_equal(parts[0].length, header);
-    assert_int_equal(parts[1].length, BATON_INLINE_BYTES);
-    assert_int_equal(parts[2].length, BATON_PAGE_BYTES);
+    assert_int_equal(part_length(&parts[0]), header);
+    assert_int_equal(part_length(&parts[1]), BATON_INLINE_BYTES);
+    assert_int_equal(part_length(&parts[2]), BATON_PAGE_BYTES);
     memset(machine_memory(parts[0].address), 0xee, header);
     for (unsigned i = 1; i < 3 && done < length; i++) {
-        uint32_t part = length - done < parts[i].length ? length - done : parts[i].length;
-        assert_true(parts[i].flags & VIRTQUEUE_WRITE);
+        uint32_t part = length - done < part_length(&parts[i]) ? length - done : part_length(&parts[i]);
+        assert_true(part_flags(&parts[i]) & VIRTQUEUE_WRITE);
         memcpy(machine_memory(parts[i].address), frame + done, part);
         done += part;
     }
@@ -191,12 +202,12 @@ static uint32_t device_transmits(uint8_t *frame, uint32_t header, bool complete)
     if (!device_next(QUEUE_TRANSMIT, &slot))
         return 0;
     unsigned count = device_parts(QUEUE_TRANSMIT, slot, parts);
-    assert_int_equal(parts[0].length, header);
+    assert_int_equal(part_length(&parts[0]), header);
     assert_memory_equal(machine_memory(parts[0].address), zeros, header);
     for (unsigned i = 1; i < count; i++) {
-        assert_false(parts[i].flags & VIRTQUEUE_WRITE);
-        memcpy(frame + done, machine_memory(parts[i].address), parts[i].length);
-        done += parts[i].length;
+        assert_false(part_flags(&parts[i]) & VIRTQUEUE_WRITE);
+        memcpy(frame + done, machine_memory(parts[i].address), part_length(&parts[i]));
+        done += part_length(&parts[i]);
     }
     if (complete)
         device_used(QUEUE_TRANSMIT, slot, 0);
@@ -604,11 +615,11 @@ static void test_devices_that_cannot_be_used(void **state)
     device.offered = VIRTIO_F_INDIRECT_DESC;
     assert_false(virtio_negotiate(&modern, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
     device.limit = 0;
-    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX));
+    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX, 0));
     device.limit = QUEUE_LEAST - 1;
-    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX));
+    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX, 0));
     device.limit = 200;
-    assert_true(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX));
+    assert_true(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX, 0));
     assert_int_equal(queue.size, 128);
     device.queue[0] = &net.receive.queue;
 }

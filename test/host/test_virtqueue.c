@@ -21,7 +21,7 @@
 struct device {
     struct virtqueue queue; /* the driver's */
     struct virtqueue_descriptor tables[VIRTQUEUE_SIZE_MAX][2];
-    uint32_t *posted;
+    void **held_tokens;
     void *memory;
     struct virtqueue_used *used; /* the same ring as queue.used, but the device may write it */
     uint16_t seen;               /* available entries that it has read */
@@ -54,8 +54,8 @@ static void device_create(struct device *device, unsigned size)
     memset(device, 0, sizeof *device);
     device->memory = aligned_alloc(PAGE_SIZE, virtqueue_bytes(size));
     memset(device->memory, 0, virtqueue_bytes(size));
-    device->posted = calloc(size, sizeof(uint32_t));
-    virtqueue_init(&device->queue, size, device->memory, device->posted);
+    device->held_tokens = calloc(size, sizeof(void *));
+    virtqueue_init(&device->queue, size, device->memory, device->held_tokens, WRITABLE);
     device->used = (struct virtqueue_used *)(uintptr_t)device->queue.used;
     for (unsigned slot = 0; slot < size; slot++)
         virtqueue_slot_set(&device->queue, slot, (uintptr_t)device->tables[slot], 2);
@@ -64,7 +64,7 @@ static void device_create(struct device *device, unsigned size)
 static void device_destroy(struct device *device)
 {
     free(device->memory);
-    free(device->posted);
+    free(device->held_tokens);
 }
 
 /* Reads what is newly available, as a device does: by the ring's index, then through the slot's descriptor.
@@ -78,16 +78,22 @@ static void device_fetch(struct device *device)
         const struct virtqueue_descriptor *descriptor = &queue->descriptors[slot];
 
         assert_in_range(slot, 0, queue->size - 1);
-        assert_int_equal(descriptor->flags, VIRTQUEUE_INDIRECT);
-        assert_int_equal(descriptor->length, 2 * sizeof(struct virtqueue_descriptor));
+        assert_int_equal(descriptor->rest,
+                         VIRTQUEUE_REST(2 * sizeof(struct virtqueue_descriptor), VIRTQUEUE_INDIRECT, 0));
         assert_ptr_equal((void *)(uintptr_t)descriptor->address, device->tables[slot]);
         device->held[device->held_count++] = slot;
     }
 }
 
+static void device_write(struct device *device, unsigned index, uint32_t id, uint32_t length)
+{
+    device->used->ring[index % device->queue.size].id = id;
+    device->used->ring[index % device->queue.size].length = length;
+}
+
 static void device_say(struct device *device, uint32_t id, uint32_t length)
 {
-    device->used->ring[device->used->index % device->queue.size] = (struct virtqueue_element){id, length};
+    device_write(device, device->used->index, id, length);
     device->used->index++;
 }
 
@@ -102,11 +108,16 @@ static uint32_t device_complete(struct device *device, uint32_t length)
     return slot;
 }
 
+/* What the driver posts with a slot: comes back with it. */
+static char tokens[VIRTQUEUE_SIZE_MAX];
+
 static void post(struct device *device, unsigned from, unsigned count)
 {
+    uint32_t next = device->queue.next;
+
     for (unsigned slot = from; slot < from + count; slot++)
-        virtqueue_post(&device->queue, slot, WRITABLE);
-    virtqueue_publish(&device->queue);
+        virtqueue_post(&device->queue, next++, slot, &tokens[slot]);
+    virtqueue_publish(&device->queue, next);
     device_fetch(device);
 }
 
@@ -143,9 +154,12 @@ static void test_any_order_over_the_index_wrap(void **state)
     for (unsigned slot = 0; slot < SIZE; slot++)
         free_slots[free_count++] = slot;
     while (done < 200000) {
-        for (unsigned n = random_below(free_count + 1); n > 0; n--)
-            virtqueue_post(&device.queue, free_slots[--free_count], WRITABLE);
-        virtqueue_publish(&device.queue);
+        uint32_t next = device.queue.next;
+        for (unsigned n = random_below(free_count + 1); n > 0; n--, next++) {
+            free_count--;
+            virtqueue_post(&device.queue, next, free_slots[free_count], &tokens[free_slots[free_count]]);
+        }
+        virtqueue_publish(&device.queue, next);
         device_fetch(&device);
         assert_int_equal(device.queue.in_flight, SIZE - free_count);
         for (unsigned n = random_below(device.held_count + 1); n > 0; n--) {
@@ -157,6 +171,7 @@ static void test_any_order_over_the_index_wrap(void **state)
         assert_in_range(count, pending > 0, pending);
         for (int i = 0; i < count; i++) {
             assert_int_equal(elements[i].length, expected[elements[i].id]);
+            assert_ptr_equal(elements[i].token, &tokens[elements[i].id]);
             expected[elements[i].id] = UINT32_MAX; /* it must not come twice */
             free_slots[free_count++] = elements[i].id;
             done++;
@@ -174,15 +189,16 @@ static void test_publish(void **state)
     device_create(&device, SIZE);
     watched = &device;
     barriers = 0;
-    virtqueue_post(&device.queue, 5, WRITABLE);
+    virtqueue_post(&device.queue, 0, 5, &tokens[5]);
     assert_int_equal(device.queue.available->index, 0); /* posted, but not to be seen yet */
-    assert_true(virtqueue_publish(&device.queue));
+    assert_true(virtqueue_publish(&device.queue, 1));
     assert_int_equal(barriers, 2);
     assert_int_equal(index_at_barrier[0], 0); /* first the entries, */
     assert_int_equal(index_at_barrier[1], 1); /* then the index, then the look at the device's flags */
     device.used->flags = 1;
-    virtqueue_post(&device.queue, 6, WRITABLE);
-    assert_false(virtqueue_publish(&device.queue));
+    virtqueue_post(&device.queue, 1, 6, &tokens[6]);
+    assert_false(virtqueue_publish(&device.queue, 2));
+    assert_int_equal(device.queue.in_flight, 2);
     assert_int_equal(device.queue.available->index, 2);
     watched = NULL;
     device_destroy(&device);
@@ -211,15 +227,15 @@ static void test_interrupts(void **state)
 static void expect_fault(struct device *device, const char *what, uint32_t value, uint32_t limit)
 {
     struct virtqueue_element elements[SIZE];
-    uint32_t before[SIZE];
+    void *before[SIZE];
 
-    memcpy(before, device->posted, sizeof before);
+    memcpy(before, device->held_tokens, sizeof before);
     assert_int_equal(virtqueue_take(&device->queue, elements, SIZE), -1);
     assert_string_equal(device->queue.fault.what, what);
     assert_non_null(device->queue.fault.expected);
     assert_int_equal(device->queue.fault.value, value);
     assert_int_equal(device->queue.fault.limit, limit);
-    assert_memory_equal(before, device->posted, sizeof before);
+    assert_memory_equal(before, device->held_tokens, sizeof before);
     device->used->index = device->queue.taken; /* it thinks better of it: too late */
     assert_int_equal(virtqueue_take(&device->queue, elements, SIZE), -1);
     device_destroy(device);
@@ -301,6 +317,7 @@ static void test_doubled_id(void **state)
         assert_int_equal(virtqueue_take(&device.queue, elements, batch), 1);
         assert_int_equal(elements[0].id, 3);
         assert_int_equal(elements[0].length, 7);
+        assert_int_equal(device.queue.fault.what != NULL, batch > 1); /* before slot 3 can be posted again */
         expect_fault(&device, "used id not in flight", 3, 9);
     }
 }
@@ -328,9 +345,8 @@ static void test_length_of_what_is_only_read(void **state)
 
     (void)state;
     device_create(&device, SIZE);
-    virtqueue_post(&device.queue, 0, 0);
-    virtqueue_post(&device.queue, 1, 0);
-    virtqueue_publish(&device.queue);
+    device.queue.writable = 0;
+    post(&device, 0, 2);
     device_say(&device, 1, 0);
     assert_int_equal(virtqueue_take(&device.queue, elements, SIZE), 1);
     device_say(&device, 0, 1);
@@ -351,8 +367,8 @@ static void test_scribbles_on_what_is_the_drivers(void **state)
     for (unsigned i = 0; i < SIZE; i++)
         device_complete(&device, i);
     assert_int_equal(virtqueue_take(&device.queue, elements, SIZE), SIZE);
-    virtqueue_post(&device.queue, 1, WRITABLE);
-    virtqueue_publish(&device.queue);
+    virtqueue_post(&device.queue, SIZE, 1, &tokens[1]);
+    virtqueue_publish(&device.queue, SIZE + 1);
     assert_int_equal(device.queue.available->index, SIZE + 1);
     assert_int_equal(device.queue.available->ring[0], 1);
     device_destroy(&device);
@@ -376,7 +392,7 @@ static void test_rubbish(void **state)
         for (unsigned i = 0; i < SIZE; i++) {
             uint32_t id = random_below(8) ? random_below(SIZE) : random_below(UINT32_MAX);
             uint32_t length = random_below(8) ? random_below(WRITABLE + 1) : random_below(UINT32_MAX);
-            device.used->ring[i] = (struct virtqueue_element){id, length};
+            device_write(&device, i, id, length);
         }
         device.used->index = (uint16_t)random_below(random_below(8) ? SIZE : UINT16_MAX + 1);
         while ((count = virtqueue_take(&device.queue, elements, 1 + random_below(SIZE))) > 0)
