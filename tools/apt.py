@@ -102,13 +102,14 @@ class Apt:
         return ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *self.words, "-q", "-o", "Dpkg::Use-Pty=0",
                 "install", "-y", "--no-install-recommends", *words]
 
-    def install(self, command):
+    def install(self, choose_words):
+        """Installs what choose_words() says; asks again after an update, when the lists proved to be out of date."""
         try:
-            run(*self.prefix, *command)
+            run(*self.prefix, *self.install_command(choose_words()))
         except Failure:
             say("that failed; package lists may be out of date: trying once more with fresh ones")
             self.update()
-            run(*self.prefix, *command, what="apt-get install")
+            run(*self.prefix, *self.install_command(choose_words()), what="apt-get install")
 
     def download(self, word, folder):
         """Downloads a package to a folder; returns the file."""

@@ -16,6 +16,7 @@ import time
 from tools.common import Failure
 
 TAP = str(pathlib.Path(__file__).with_name("tap.py"))
+QUEUE = 10000  # frames that wait for QEMU, so that a busy machine loses none of its own making
 USER = [] if os.geteuid() == 0 else ["--user"]
 
 
@@ -85,7 +86,7 @@ class Host:
             self.do(sys.executable, TAP, "eth0", theirs.fileno(), pass_fds=[theirs.fileno()])
             self.tap = socket.recv_fds(ours, 16, 1)[1][0]
         self.do("ip", "link", "set", "lo", "up")
-        self.do("ip", "link", "set", "eth0", "address", hardware_address, "up")
+        self.do("ip", "link", "set", "eth0", "address", hardware_address, "txqueuelen", QUEUE, "up")
         self.do("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
 
     def serve(self, *words, started):

@@ -127,17 +127,20 @@ def install(missing, codename):
     if codename == "bookworm" and QEMU in missing:
         tool = apt.Apt.private(codename, prefix=prefix)
     tool.ready()
-    words = [apt.choose(tool, need.package, PINS.get(codename, {}).get(need.package)) for need in missing]
+
+    def words():
+        return [apt.choose(tool, need.package, PINS.get(codename, {}).get(need.package)) for need in missing]
+
     say("installing by apt-get what is missing:" if prefix is not None else "missing on this machine:")
     for need in missing:
         say(f"    {need.package:28} {need.why}")
-    command = tool.install_command(words)
     if prefix is None:
+        command = tool.install_command(words())
         if not tool.has_lists():
             command = ["sh", "-c", f"apt-get update && {shlex.join(command)}"]
         print(f"\nAn administrator would run:\n\n    {shlex.join(['sudo', *command])}\n", file=sys.stderr)
         raise Failure("cannot install packages: not root, and no sudo without a password")
-    tool.install(command)
+    tool.install(words)
     still = [need.package for need in missing if not need.there()]
     if still:
         raise Failure(f"installed, and yet not as needed: {', '.join(still)} (is another one earlier in PATH?)")
