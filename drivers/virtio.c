@@ -78,7 +78,7 @@ bool virtio_negotiate(const struct virtio_transport *transport, const char *name
 }
 
 bool virtio_queue_create(const struct virtio_transport *transport, const char *name, unsigned number,
-                         struct virtqueue *queue, unsigned least, unsigned most)
+                         struct virtqueue *queue, unsigned least, unsigned most, uint32_t writable)
 {
     unsigned limit = transport->ops->queue_limit(transport, number);
     unsigned size = most;
@@ -92,7 +92,7 @@ bool virtio_queue_create(const struct virtio_transport *transport, const char *n
     }
     unsigned frames = virtqueue_bytes(size) / (unsigned)PAGE_SIZE;
     void *memory = arch_phys_to_virt(frame_alloc(frames, name));
-    virtqueue_init(queue, size, memory, frame_alloc_bytes(size * sizeof(uint32_t), 64, name));
+    virtqueue_init(queue, size, memory, frame_alloc_bytes(size * sizeof(void *), 64, name), writable);
     if (!transport->ops->queue_start(transport, number, queue)) {
         log_print("%s: queue %u: in use already, expected unused after a reset\n", name, number);
         return refuse(transport);

@@ -85,11 +85,11 @@ bool virtio_negotiate(const struct virtio_transport *transport, const char *name
 
 /*
  * Makes the rings of one queue, of as many entries as the device allows but at most `most` and at least
- * `least`, a power of two, and starts it. Memory comes from mm/frame.h (boot only). False, with a line in the
- * log, when the queue is missing or too small.
+ * `least`, a power of two, with buffers of which the device may write `writable` bytes, and starts it. Memory
+ * comes from mm/frame.h (boot only). False, with a line in the log, when the queue is missing or too small.
  */
 bool virtio_queue_create(const struct virtio_transport *transport, const char *name, unsigned number,
-                         struct virtqueue *queue, unsigned least, unsigned most);
+                         struct virtqueue *queue, unsigned least, unsigned most, uint32_t writable);
 
 /* Adds bits to the status. */
 void virtio_status_add(const struct virtio_transport *transport, uint32_t bits);

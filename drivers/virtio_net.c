@@ -80,7 +80,7 @@ static void net_idle(struct virtio_net *net)
     if (net->quiet_since == 0) {
         net->quiet_since = now;
         thread_yield();
-    } else if (!thread_others_ready() && now - net->quiet_since < timer_ticks(GRACE_NS)) {
+    } else if (!thread_others_ready() && now - net->quiet_since < net->grace) {
         arch_relax();
     } else {
         net_sleep(net);
@@ -174,6 +174,7 @@ void virtio_net_start(void)
         uint64_t flags = arch_irq_save();
 
         net->out = service_wire_out(net->service);
+        net->grace = timer_ticks(GRACE_NS);
         net->nic->cpu = net->nic->number % cpu_count;
         net->thread = thread_create_kernel(net->service, net->nic->name, net->nic->cpu, net_run, net);
         irq_register(net->irq, net_interrupt, net, net->nic->cpu);

@@ -9,6 +9,7 @@
 #define DRIVERS_VIRTIO_NET_QUEUES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "core/abi.h"
 #include "core/cpu.h"
@@ -38,31 +39,36 @@ enum net_drop {
 };
 _Static_assert(DROPS < NIC_DROPS, "the list ends with a reason NULL");
 
-#define NO_PAGE UINT32_MAX
+/* The first word of a message's header, as one load or store. */
+typedef uint64_t __attribute__((may_alias)) header_word;
+#define HEADER_INLINE_OFFSET 32 /* bits; the length is below */
+#define HEADER_INLINE_LENGTH 40
+#define HEADER_PIECES        48 /* and the flags, which are 0, above */
+_Static_assert(offsetof(struct baton_message, inline_offset) == HEADER_INLINE_OFFSET / 8, "first word");
+_Static_assert(offsetof(struct baton_message, inline_length) == HEADER_INLINE_LENGTH / 8, "first word");
+_Static_assert(offsetof(struct baton_message, pieces) == HEADER_PIECES / 8, "first word");
 
-/* A receive buffer: what the table of the slot points to. */
-struct receive_slot {
-    struct message *message; /* NULL: must be filled */
-    uint32_t page;           /* NO_PAGE: must be filled */
-};
-
+/*
+ * A receive buffer is what the table of its slot points to: the message object, which is the slot's token while it is
+ * in flight, and the page.
+ */
 struct receive_table {
-    struct virtqueue_descriptor header, in_message, in_page,
-        unused; /* the last for the sake of a cache line */
+    struct virtqueue_descriptor header, in_message, in_page;
+    uint32_t page; /* not for the device: the page that in_page points to; NO_PAGE when it must be filled */
+    uint32_t unused[3];
 };
 _Static_assert(sizeof(struct receive_table) == 64, "one cache line");
 #define RECEIVE_PARTS 3u
+#define NO_PAGE       UINT32_MAX
 
 struct receive {
     struct virtqueue queue;
     struct receive_table *tables;
-    struct receive_slot *slots;
-    struct virtqueue_element *empty; /* slots that wait for a message or page, by id */
+    struct virtqueue_element *empty; /* slots that wait for a message (token NULL) or a page */
     uint32_t empty_count;
-    uint32_t writable; /* bytes of one buffer, device header included */
     /* Taken from the ring and not yet taken by the forwarder's port, because that was full: they go first. */
-    struct message *waiting[BATON_BATCH];
     uint32_t waiting_first, waiting_count;
+    struct message *waiting[BATON_BATCH];
     uint64_t waiting_bytes;
 };
 
@@ -73,11 +79,11 @@ struct transmit_table {
     struct virtqueue_descriptor part[TRANSMIT_PARTS];
 };
 
+/* A slot's token is the message that it carries. */
 struct transmit {
     struct virtqueue queue;
     struct transmit_table *tables;
-    struct message **slots; /* the message that a slot has in flight, NULL for a free slot */
-    uint16_t *free;         /* free slots */
+    uint16_t *free; /* slots that are not in flight */
     uint32_t free_count;
 };
 
@@ -90,8 +96,8 @@ struct virtio_net {
     struct virtio_transport transport;
     unsigned irq;
     uint32_t header_bytes; /* of the device's header: 12, legacy 10 */
-    uint64_t
-        quiet_since; /* counter value at the first pass that found nothing to do; 0 while there is work */
+    uint64_t grace;        /* ticks that the idle thread polls on before it sleeps */
+    uint64_t quiet_since;  /* when a pass first found nothing to do; 0 while there is work */
     struct receive receive;
     struct transmit transmit;
 };

@@ -11,37 +11,39 @@
 /* ---- Buffers ---- */
 
 /*
- * Fills and posts slots: `messages` of them lack a message object, `pages` a page. What a pool does not give
- * stays missing, and the slot goes to the empty ones. All that was got is used, so that nothing idles in
- * between.
+ * Fills and posts slots: `messages` of them lack a message object, `pages` a page. What a pool does not give stays
+ * missing, and the slot goes to the empty ones. All that was got is used, so that nothing idles in between.
  */
-static void buffers_fill(struct virtio_net *net, const struct virtqueue_element *ids, unsigned count,
+static void buffers_fill(struct virtio_net *net, const struct virtqueue_element *slots, unsigned count,
                          unsigned messages, unsigned pages)
 {
     struct receive *receive = &net->receive;
+    struct receive_table *tables = receive->tables;
     struct message *message[BATON_BATCH];
     uint32_t page[BATON_BATCH];
+    uint32_t next = receive->queue.next;
 
     messages = messages ? message_alloc(message, messages) : 0;
     pages = pages ? page_get_device(page, pages) : 0;
     for (unsigned i = 0; i < count; i++) {
-        uint32_t id = ids[i].id;
-        struct receive_slot *slot = &receive->slots[id];
+        uint32_t id = slots[i].id;
+        struct receive_table *table = &tables[id];
+        struct message *token = slots[i].token;
 
-        if (!slot->message && messages) {
-            slot->message = message[--messages];
-            receive->tables[id].in_message.address = message_inline_phys(slot->message);
+        if (!token && messages) {
+            token = message[--messages];
+            table->in_message.address = message_inline_phys(token);
         }
-        if (slot->page == NO_PAGE && pages) {
-            slot->page = page[--pages];
-            receive->tables[id].in_page.address = page_phys(slot->page);
+        if (table->page == NO_PAGE && pages) {
+            table->page = page[--pages];
+            table->in_page.address = page_phys(table->page);
         }
-        if (slot->message && slot->page != NO_PAGE)
-            virtqueue_post(&receive->queue, id, receive->writable);
+        if (token && table->page != NO_PAGE)
+            virtqueue_post(&receive->queue, next++, id, token);
         else
-            receive->empty[receive->empty_count++].id = id;
+            receive->empty[receive->empty_count++] = (struct virtqueue_element){.id = id, .token = token};
     }
-    if (virtqueue_publish(&receive->queue))
+    if (virtqueue_publish(&receive->queue, next))
         net->transport.ops->notify(&net->transport, QUEUE_RECEIVE);
 }
 
@@ -49,45 +51,41 @@ static void buffers_fill(struct virtio_net *net, const struct virtqueue_element 
 static unsigned buffers_retry(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;
-    struct virtqueue_element ids[BATON_BATCH];
+    struct virtqueue_element slots[BATON_BATCH];
     unsigned before = receive->empty_count, count = 0, messages = 0, pages = 0;
 
     while (count < BATON_BATCH && receive->empty_count > 0) {
-        const struct virtqueue_element *element = &receive->empty[--receive->empty_count];
-        const struct receive_slot *slot = &receive->slots[element->id];
+        const struct virtqueue_element *slot = &receive->empty[--receive->empty_count];
 
-        messages += slot->message == NULL;
-        pages += slot->page == NO_PAGE;
-        ids[count++] = *element;
+        messages += slot->token == NULL;
+        pages += receive->tables[slot->id].page == NO_PAGE;
+        slots[count++] = *slot;
     }
-    buffers_fill(net, ids, count, messages, pages);
+    buffers_fill(net, slots, count, messages, pages);
     return before - receive->empty_count;
 }
 
 bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_t header)
 {
     struct receive *receive = &net->receive;
+    uint32_t writable = net->header_bytes + BATON_INLINE_BYTES + BATON_PAGE_BYTES;
+    const unsigned more = VIRTQUEUE_WRITE | VIRTQUEUE_NEXT;
 
     if (!virtio_queue_create(&net->transport, name, QUEUE_RECEIVE, &receive->queue, QUEUE_LEAST,
-                             VIRTQUEUE_SIZE_MAX))
+                             VIRTQUEUE_SIZE_MAX, writable))
         return false;
     unsigned size = receive->queue.size;
-    receive->writable = net->header_bytes + BATON_INLINE_BYTES + BATON_PAGE_BYTES;
     receive->tables = frame_alloc_bytes(size * sizeof(struct receive_table), 64, name);
-    receive->slots = frame_alloc_bytes(size * sizeof(struct receive_slot), 64, name);
     receive->empty = frame_alloc_bytes(size * sizeof(struct virtqueue_element), 64, name);
     for (unsigned id = 0; id < size; id++) {
         struct receive_table *table = &receive->tables[id];
 
-        /* The header has a descriptor of its own: legacy devices without ANY_LAYOUT want it so. Nobody reads
-         * it. */
-        table->header =
-            (struct virtqueue_descriptor){header, net->header_bytes, VIRTQUEUE_WRITE | VIRTQUEUE_NEXT, 1};
-        table->in_message =
-            (struct virtqueue_descriptor){0, BATON_INLINE_BYTES, VIRTQUEUE_WRITE | VIRTQUEUE_NEXT, 2};
-        table->in_page = (struct virtqueue_descriptor){0, BATON_PAGE_BYTES, VIRTQUEUE_WRITE, 0};
+        /* The header has a descriptor of its own: legacy devices without ANY_LAYOUT want it so. Nobody reads it. */
+        table->header = (struct virtqueue_descriptor){header, VIRTQUEUE_REST(net->header_bytes, more, 1)};
+        table->in_message.rest = VIRTQUEUE_REST(BATON_INLINE_BYTES, more, 2);
+        table->in_page.rest = VIRTQUEUE_REST(BATON_PAGE_BYTES, VIRTQUEUE_WRITE, 0);
+        table->page = NO_PAGE;
         virtqueue_slot_set(&receive->queue, id, arch_virt_to_phys(table), RECEIVE_PARTS);
-        receive->slots[id].page = NO_PAGE;
         receive->empty[receive->empty_count++].id = id;
     }
     return true;
@@ -95,26 +93,17 @@ bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_
 
 /* ---- Station 2: a frame becomes a message ---- */
 
-typedef uint64_t __attribute__((may_alias)) header_word;
+_Static_assert(offsetof(struct baton_message, source) == 12 && offsetof(struct baton_message, reply) == 16 &&
+                   offsetof(struct baton_message, tag) == 24,
+               "the four words of header_set");
 
-#define HEADER_INLINE_LENGTH                                                                                 \
-    40 /* bit of the first word where inline_length begins; below it, inline_offset is 0 */
-#define HEADER_PIECES 48
-#define HEADER_SOURCE 32 /* of the third word; below it, type is 0 */
-_Static_assert(offsetof(struct baton_message, inline_length) == HEADER_INLINE_LENGTH / 8, "first word");
-_Static_assert(offsetof(struct baton_message, pieces) == HEADER_PIECES / 8, "first word");
-_Static_assert(offsetof(struct baton_message, source) == 8 + HEADER_SOURCE / 8, "second word");
-_Static_assert(offsetof(struct baton_message, reply) == 16 && offsetof(struct baton_message, tag) == 24,
-               "last words");
-
-/* The header in four stores; what is not named is 0. */
-static inline void header_set(struct baton_message *message, uint64_t length, uint64_t inline_length,
-                              uint64_t pieces, uint64_t source)
+/* The header in four stores. Inline offset, flags, type, reply and tag are 0. */
+static inline void header_set(struct baton_message *message, uint64_t first, uint64_t source)
 {
     header_word *words = (header_word *)(void *)message;
 
-    words[0] = length | inline_length << HEADER_INLINE_LENGTH | pieces << HEADER_PIECES;
-    words[1] = source << HEADER_SOURCE;
+    words[0] = first;
+    words[1] = source << 32;
     words[2] = 0;
     words[3] = 0;
 }
@@ -132,45 +121,52 @@ __attribute__((noinline, cold)) static void frame_refuse(struct virtio_net *net,
 }
 
 /*
- * Station 2: checks the frames and makes messages of them, which then wait in receive->waiting. Returns how
- * many; the number that needed their page is in *pages. Where the device wrote the bytes is where they stay.
+ * Station 2: checks the frames and makes messages of them, which then wait in receive->waiting. Returns how many; the
+ * number that needed their page is in *pages. Where the device wrote the bytes is where they stay. A slot whose message
+ * has gone is left without token.
  */
-static unsigned frames_accept(struct virtio_net *net, const struct virtqueue_element *used, unsigned count,
+static unsigned frames_accept(struct virtio_net *net, struct virtqueue_element *used, unsigned count,
                               unsigned *pages)
 {
     struct receive *receive = &net->receive;
-    struct message **next = receive->waiting;
+    struct receive_table *tables = receive->tables;
+    const uint64_t source = net->nic->number;
+    const uint32_t header_bytes = net->header_bytes;
+    unsigned accepted = 0, long_frames = 0;
     uint64_t bytes = 0;
-    unsigned long_frames = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        struct receive_slot *slot = &receive->slots[used[i].id];
-        uint32_t length = used[i].length - net->header_bytes; /* one too small becomes very big */
+        struct message *message = used[i].token;
+        uint32_t length = used[i].length - header_bytes; /* one too small becomes very big */
 
         if (length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST) {
             frame_refuse(net, used[i].length);
             continue;
         }
-        struct message *message = slot->message;
+        used[i].token = NULL;
         if (length <= BATON_INLINE_BYTES) {
-            header_set(&message->abi, length, length, 0, net->nic->number);
+            header_set(&message->abi, length | (uint64_t)length << HEADER_INLINE_LENGTH, source);
         } else {
-            header_set(&message->abi, length, BATON_INLINE_BYTES, 1, net->nic->number);
-            message->abi.piece[0] =
-                (struct baton_piece){.page = slot->page, .length = (uint16_t)(length - BATON_INLINE_BYTES)};
-            page_filled(slot->page, length - BATON_INLINE_BYTES);
-            slot->page = NO_PAGE;
+            struct receive_table *table = &tables[used[i].id];
+            uint32_t rest = length - BATON_INLINE_BYTES;
+
+            header_set(&message->abi,
+                       length | (uint64_t)BATON_INLINE_BYTES << HEADER_INLINE_LENGTH |
+                           UINT64_C(1) << HEADER_PIECES,
+                       source);
+            message->abi.piece[0] = (struct baton_piece){.page = table->page, .length = (uint16_t)rest};
+            page_filled(table->page, rest);
+            table->page = NO_PAGE;
             long_frames++;
         }
-        slot->message = NULL;
-        *next++ = message;
+        receive->waiting[accepted++] = message;
         bytes += length;
     }
     receive->waiting_first = 0;
-    receive->waiting_count = (uint32_t)(next - receive->waiting);
+    receive->waiting_count = accepted;
     receive->waiting_bytes = bytes;
     *pages = long_frames;
-    return receive->waiting_count;
+    return accepted;
 }
 
 /* ---- Station 3: the port of the forwarder ---- */
@@ -212,29 +208,37 @@ static unsigned frames_hand_over(struct virtio_net *net)
     return (unsigned)sent;
 }
 
-unsigned virtio_net_receive(struct virtio_net *net)
+/* Station 1: NIC in. Takes used entries, checked, and brings their frames as far as the forwarder's port. */
+static unsigned frames_take(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;
     struct virtqueue_element used[BATON_BATCH];
-    unsigned done = 0, pages;
-
-    if (receive->empty_count > 0)
-        done = buffers_retry(net);
-    if (receive->waiting_count > 0) {
-        done += frames_hand_over(net);
-        if (receive->waiting_count > 0)
-            return done; /* the port is full: what is still in the ring stays there */
-    }
-    /* Station 1: NIC in. Used entries, checked. */
+    unsigned pages;
     int count = virtqueue_take(&receive->queue, used, BATON_BATCH);
+
     if (count <= 0)
-        return done;
+        return 0;
     unsigned accepted = frames_accept(net, used, (unsigned)count, &pages);
     net_count_messages(net, (unsigned)count, 0);
     if (accepted > 0)
         frames_hand_over(net);
     buffers_fill(net, used, (unsigned)count, accepted, pages);
-    return done + (unsigned)count;
+    return (unsigned)count;
+}
+
+unsigned virtio_net_receive(struct virtio_net *net)
+{
+    struct receive *receive = &net->receive;
+    unsigned done = 0;
+
+    if (receive->empty_count > 0)
+        done = buffers_retry(net);
+    if (receive->waiting_count > 0)
+        done += frames_hand_over(net);
+    /* While the port is full, what is in the ring stays there. */
+    if (receive->waiting_count == 0 && virtqueue_pending(&receive->queue) > 0)
+        done += frames_take(net);
+    return done;
 }
 
 /* ---- Sleeping, and the end ---- */
@@ -263,13 +267,17 @@ void virtio_net_receive_drain(struct virtio_net *net)
     struct receive *receive = &net->receive;
 
     waiting_drop(net);
+    for (unsigned i = 0; i < receive->empty_count; i++)
+        receive->queue.held[receive->empty[i].id] = receive->empty[i].token;
     for (unsigned id = 0; id < receive->queue.size; id++) {
-        struct receive_slot *slot = &receive->slots[id];
+        struct message *message = receive->queue.held[id];
 
-        if (slot->page != NO_PAGE)
-            page_release(space_at(0), slot->page);
-        if (slot->message)
-            message_free(&slot->message, 1);
-        *slot = (struct receive_slot){.page = NO_PAGE};
+        if (message)
+            message_free(&message, 1);
+        if (receive->tables[id].page != NO_PAGE)
+            page_release(space_at(0), receive->tables[id].page);
+        receive->queue.held[id] = NULL;
+        receive->tables[id].page = NO_PAGE;
     }
+    receive->empty_count = 0;
 }

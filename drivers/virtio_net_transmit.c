@@ -15,20 +15,17 @@ bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64
     struct transmit *transmit = &net->transmit;
 
     if (!virtio_queue_create(&net->transport, name, QUEUE_TRANSMIT, &transmit->queue, QUEUE_LEAST,
-                             VIRTQUEUE_SIZE_MAX))
+                             VIRTQUEUE_SIZE_MAX, 0))
         return false;
     unsigned size = transmit->queue.size;
     transmit->tables = frame_alloc_bytes(size * sizeof(struct transmit_table), 64, name);
-    transmit->slots = frame_alloc_bytes(size * sizeof(struct message *), 64, name);
     transmit->free = frame_alloc_bytes(size * sizeof(uint16_t), 64, name);
     for (unsigned id = 0; id < size; id++) {
         struct transmit_table *table = &transmit->tables[id];
 
         /* All slots share one header, of zeros: no offload is asked of the device. */
-        table->part[0] = (struct virtqueue_descriptor){header, net->header_bytes, VIRTQUEUE_NEXT, 1};
-        for (unsigned i = 1; i < TRANSMIT_PARTS; i++)
-            table->part[i].next =
-                (uint16_t)(i + 1); /* read only where NEXT is set, which it never is in the last */
+        table->part[0] =
+            (struct virtqueue_descriptor){header, VIRTQUEUE_REST(net->header_bytes, VIRTQUEUE_NEXT, 1)};
         virtqueue_slot_set(&transmit->queue, id, arch_virt_to_phys(table), TRANSMIT_PARTS);
         transmit->free[transmit->free_count++] = (uint16_t)(size - 1 - id);
     }
@@ -37,26 +34,37 @@ bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64
 
 /* ---- Station 8: a message becomes descriptors ---- */
 
-/* Station 8. The chain ends where NEXT is not set; the frame has 14 bytes at least, so it has a second part.
- */
-static inline void descriptors_make(struct transmit_table *table, const struct message *message)
+/* More descriptors than the one of the inline data. */
+static void pieces_describe(struct transmit_table *table, const struct baton_message *abi,
+                            uint32_t inline_length)
 {
-    const struct baton_message *abi = &message->abi;
-    struct virtqueue_descriptor *part = &table->part[0];
+    struct virtqueue_descriptor *part = &table->part[inline_length > 0 ? 1 : 0];
+    uint64_t next = VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, part - table->part + 1);
 
-    if (abi->inline_length > 0) {
-        part++;
-        part->address = message_inline_phys(message) + abi->inline_offset;
-        part->length = abi->inline_length;
-        part->flags = VIRTQUEUE_NEXT;
-    }
+    part->rest = (uint32_t)part->rest | next;
     for (unsigned i = 0; i < abi->pieces; i++) {
+        const struct baton_piece *piece = &abi->piece[i];
+
         part++;
-        part->address = page_phys(abi->piece[i].page) + (abi->piece[i].offset & BATON_PIECE_OFFSET_MASK);
-        part->length = abi->piece[i].length;
-        part->flags = VIRTQUEUE_NEXT;
+        next += VIRTQUEUE_REST(0, 0, 1);
+        part->address = page_phys(piece->page) + (piece->offset & BATON_PIECE_OFFSET_MASK);
+        part->rest = piece->length | next;
     }
-    part->flags = 0;
+    part->rest = (uint32_t)part->rest; /* the last one */
+}
+
+/* Station 8. The frame has 14 bytes at least, so there is a part after the header. `first`: see header_word. */
+static inline void descriptors_make(struct transmit_table *table, const struct message *message,
+                                    uint64_t first)
+{
+    uint32_t inline_length = first >> HEADER_INLINE_LENGTH & 0xff;
+
+    if (inline_length > 0) {
+        table->part[1].address = message_inline_phys(message) + (first >> HEADER_INLINE_OFFSET & 0xff);
+        table->part[1].rest = inline_length;
+    }
+    if (first >> HEADER_PIECES)
+        pieces_describe(table, &message->abi, inline_length);
 }
 
 __attribute__((noinline, cold)) static void message_refuse(struct virtio_net *net, struct message *message)
@@ -81,24 +89,30 @@ static unsigned messages_send(struct virtio_net *net)
     if (count == 0)
         return 0;
 
-    unsigned posted = 0;
+    struct transmit_table *tables = transmit->tables;
+    const uint16_t *free = &transmit->free[transmit->free_count];
+    const uint32_t start = transmit->queue.next;
+    uint32_t next = start;
     uint64_t bytes = 0;
+
     for (unsigned i = 0; i < count; i++) {
         struct message *message = messages[i];
+        uint64_t first = *(const header_word *)(const void *)&message->abi;
+        uint32_t length = (uint32_t)first;
 
-        if (message->abi.length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST || message->caller) {
+        if (length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST || message->caller) {
             message_refuse(net, message);
             continue;
         }
-        unsigned id = transmit->free[--transmit->free_count];
-        descriptors_make(&transmit->tables[id], message);
-        transmit->slots[id] = message;
-        virtqueue_post(&transmit->queue, id, 0);
-        bytes += message->abi.length;
-        posted++;
+        uint32_t id = *--free;
+        descriptors_make(&tables[id], message, first);
+        virtqueue_post(&transmit->queue, next++, id, message);
+        bytes += length;
     }
+    unsigned posted = next - start;
+    transmit->free_count -= posted;
     /* Station 9: NIC out. One index and one kick for the batch. */
-    if (posted > 0 && virtqueue_publish(&transmit->queue))
+    if (posted > 0 && virtqueue_publish(&transmit->queue, next))
         net->transport.ops->notify(&net->transport, QUEUE_TRANSMIT);
     stats->tx_frames += posted;
     stats->tx_bytes += bytes;
@@ -108,27 +122,33 @@ static unsigned messages_send(struct virtio_net *net)
 
 /* ---- Station 10: back to the pools ---- */
 
-/* Station 10: pages and message objects that the device has read to the end. Returns how many frames that
- * were. */
+/* Station 10: pages and message objects that the device has read to the end. Returns how many frames that were. */
 static unsigned used_reclaim(struct virtio_net *net)
 {
     struct transmit *transmit = &net->transmit;
     struct virtqueue_element used[BATON_BATCH];
     struct message *messages[BATON_BATCH];
+    uint32_t pages[BATON_BATCH];
+    unsigned page_count = 0;
     int count = virtqueue_take(&transmit->queue, used, BATON_BATCH);
 
     if (count <= 0)
         return 0;
+    uint16_t *free = &transmit->free[transmit->free_count];
     for (int i = 0; i < count; i++) {
-        uint32_t id = used[i].id;
-        struct message *message = transmit->slots[id];
+        struct message *message = messages[i] = used[i].token;
 
-        for (unsigned k = 0; k < message->abi.pieces; k++)
-            page_sent_out(message->abi.piece[k].page);
-        messages[i] = message;
-        transmit->slots[id] = NULL;
-        transmit->free[transmit->free_count++] = (uint16_t)id;
+        free[i] = (uint16_t)used[i].id;
+        for (unsigned k = 0; k < message->abi.pieces; k++) {
+            pages[page_count++] = message->abi.piece[k].page;
+            if (page_count == BATON_BATCH) {
+                page_sent_out(pages, page_count);
+                page_count = 0;
+            }
+        }
     }
+    transmit->free_count += (unsigned)count;
+    page_sent_out(pages, page_count);
     message_free(messages, (unsigned)count);
     return (unsigned)count;
 }
@@ -140,12 +160,14 @@ unsigned virtio_net_transmit(struct virtio_net *net)
     unsigned done = 0;
 
     /* An index that cannot be right is looked at before the device might put it right again. */
-    if (pending >= RECLAIM_BATCH || pending > transmit->queue.in_flight || transmit->free_count < BATON_BATCH)
+    if (pending >= RECLAIM_BATCH || pending > transmit->queue.in_flight ||
+        (pending > 0 && transmit->free_count < BATON_BATCH))
         done = used_reclaim(net);
-    unsigned sent = messages_send(net);
-    if (sent == 0 && done == 0)
+    if (port_depth(net->port) > 0)
+        done += messages_send(net);
+    if (done == 0 && pending > 0)
         done = used_reclaim(net); /* nothing better to do */
-    return sent + done;
+    return done;
 }
 
 /* ---- Sleeping, and the end ---- */
@@ -178,8 +200,8 @@ void virtio_net_transmit_drain(struct virtio_net *net)
     struct transmit *transmit = &net->transmit;
 
     for (unsigned id = 0; id < transmit->queue.size; id++) {
-        if (transmit->slots[id])
-            message_drop(transmit->slots[id]);
-        transmit->slots[id] = NULL;
+        if (transmit->queue.held[id])
+            message_drop(transmit->queue.held[id]);
+        transmit->queue.held[id] = NULL;
     }
 }

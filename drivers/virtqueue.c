@@ -24,18 +24,21 @@ static uint32_t used_offset(unsigned size)
 
 uint32_t virtqueue_bytes(unsigned size)
 {
-    uint32_t used = 6 + size * (uint32_t)sizeof(struct virtqueue_element);
+    uint32_t used = 6 + 8 * size;
+
     return used_offset(size) + ((used + (uint32_t)PAGE_MASK) & ~(uint32_t)PAGE_MASK);
 }
 
-void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, uint32_t *posted)
+void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, void **held, uint32_t writable)
 {
     *queue = (struct virtqueue){
         .descriptors = memory,
         .available = (void *)((char *)memory + available_offset(size)),
         .used = (const void *)((char *)memory + used_offset(size)),
-        .posted = posted,
+        .held = held,
         .size = size,
+        .mask = size - 1,
+        .writable = writable,
     };
     virtqueue_interrupts_off(queue);
 }
@@ -44,13 +47,14 @@ void virtqueue_slot_set(struct virtqueue *queue, unsigned slot, uint64_t table, 
 {
     queue->descriptors[slot] = (struct virtqueue_descriptor){
         .address = table,
-        .length = entries * (uint32_t)sizeof(struct virtqueue_descriptor),
-        .flags = VIRTQUEUE_INDIRECT,
+        .rest = VIRTQUEUE_REST(entries * sizeof(struct virtqueue_descriptor), VIRTQUEUE_INDIRECT, 0),
     };
 }
 
-bool virtqueue_publish(struct virtqueue *queue)
+bool virtqueue_publish(struct virtqueue *queue, uint32_t index)
 {
+    queue->in_flight += (uint16_t)(index - queue->next);
+    queue->next = (uint16_t)index;
     /* Without it the device may see the new index before the entries and tables, and follow old ones. */
     arch_dmb_oshst();
     __atomic_store_n(&queue->available->index, queue->next, __ATOMIC_RELAXED);
@@ -72,21 +76,23 @@ static int fault(struct virtqueue *queue, const char *what, uint32_t value, cons
 }
 
 /* Says what is wrong with an element that virtqueue_take() refused. */
-static int fault_of_element(struct virtqueue *queue, uint32_t id, uint32_t length)
+static void fault_of_element(struct virtqueue *queue, uint32_t id, uint32_t length)
 {
     if (id >= queue->size)
-        return fault(queue, "used id out of range", id, "below", queue->size);
-    if (queue->posted[id] == 0)
-        return fault(queue, "used id not in flight", id, "a slot in flight, of which there are",
-                     queue->in_flight);
-    return fault(queue, "used length too big", length, "at most", queue->posted[id] - 1);
+        fault(queue, "used id out of range", id, "below", queue->size);
+    else if (!queue->held[id])
+        fault(queue, "used id not in flight", id, "a slot in flight, of which there are", queue->in_flight);
+    else
+        fault(queue, "used length too big", length, "at most", queue->writable);
 }
 
 int virtqueue_take(struct virtqueue *queue, struct virtqueue_element *elements, unsigned count)
 {
-    uint32_t *posted = queue->posted;
-    unsigned pending = virtqueue_pending(queue);
-    unsigned taken = 0;
+    const struct virtqueue_used *used = queue->used;
+    const uint32_t mask = queue->mask, writable = queue->writable, first = queue->taken;
+    unsigned pending = virtqueue_pending(queue), taken;
+    uint32_t id = 0, length = 0;
+    void **held = queue->held;
 
     if (queue->fault.what)
         return -1;
@@ -96,25 +102,23 @@ int virtqueue_take(struct virtqueue *queue, struct virtqueue_element *elements, 
     arch_dmb_oshld();
     if (count > pending)
         count = pending;
-    for (; taken < count; taken++) {
-        uint64_t word = *(used_word *)&queue->used->ring[(queue->taken + taken) & (queue->size - 1)];
-        uint32_t id = (uint32_t)word;
-        uint32_t length = (uint32_t)(word >> 32);
+    for (taken = 0; taken < count; taken++) {
+        uint64_t word = *(used_word *)&used->ring[(first + taken) & mask];
+        id = (uint32_t)word;
+        length = (uint32_t)(word >> 32);
 
-        /* posted is length + 1, or 0 for a slot that is not in flight: one comparison checks both */
-        if (id >= queue->size || length >= posted[id])
+        if (id > mask || length > writable || !held[id])
             break;
-        posted[id] = 0;
-        elements[taken] = (struct virtqueue_element){.id = id, .length = length};
+        elements[taken] = (struct virtqueue_element){.id = id, .length = length, .token = held[id]};
+        held[id] = NULL;
     }
-    queue->taken += (uint16_t)taken;
+    queue->taken = (uint16_t)(first + taken);
     queue->in_flight -= taken;
-    if (taken < count) {
-        /* Said now: once the good ones are posted again, a slot that the device used twice would look right. */
-        uint64_t word = *(used_word *)&queue->used->ring[queue->taken & (queue->size - 1)];
-        fault_of_element(queue, (uint32_t)word, (uint32_t)(word >> 32));
-    }
-    return taken || !count ? (int)taken : -1;
+    if (taken == count)
+        return (int)taken;
+    /* Said now: once the good ones are posted again, a slot that the device used twice would look right. */
+    fault_of_element(queue, id, length);
+    return taken > 0 ? (int)taken : -1;
 }
 
 void virtqueue_interrupts_off(struct virtqueue *queue)

@@ -9,10 +9,9 @@
  * nothing here locks.
  *
  * Invariants
- *   1. A slot is in flight from virtqueue_post() until virtqueue_take() returns it; posted[] says which
- *      are.
+ *   1. A slot is in flight from virtqueue_post() until virtqueue_take() returns it; held[] says which are.
  *   2. Every number read from the used ring is checked in a private copy before it is used: the index
- *      against the slots in flight, the id against the size and against posted[], the length against the
+ *      against the slots in flight, the id against the size and against held[], the length against the
  *      bytes that the device may write. A second use of one slot, or of a slot that was never posted, is
  *      thereby refused.
  *   3. After a fault the queue hands out nothing more. What it had in flight stays the device's until that
@@ -37,11 +36,12 @@
 
 struct virtqueue_descriptor {
     uint64_t address;
-    uint32_t length;
-    uint16_t flags;
-    uint16_t next;
+    uint64_t rest; /* length in 31:0, flags in 47:32, next in 63:48: one store */
 };
 _Static_assert(sizeof(struct virtqueue_descriptor) == 16, "VIRTIO 1.2, 2.7.5");
+
+#define VIRTQUEUE_REST(length, flags, next)                                                                  \
+    ((uint64_t)(length) | (uint64_t)(flags) << 32 | (uint64_t)(next) << 48)
 
 struct virtqueue_available {
     uint16_t flags;
@@ -49,15 +49,20 @@ struct virtqueue_available {
     uint16_t ring[];
 };
 
-struct virtqueue_element {
-    uint32_t id;
-    uint32_t length;
-};
-
 struct virtqueue_used {
     uint16_t flags;
     uint16_t index;
-    struct virtqueue_element ring[];
+    struct {
+        uint32_t id;
+        uint32_t length;
+    } ring[];
+};
+
+/* A slot that came back. */
+struct virtqueue_element {
+    uint32_t id;
+    uint32_t length; /* bytes that the device says it wrote */
+    void *token;     /* what the driver posted with it */
 };
 
 /* What the device did wrong: "<what> (<value>, expected <expected> <limit>)". */
@@ -72,11 +77,13 @@ struct virtqueue {
     struct virtqueue_descriptor *descriptors;
     struct virtqueue_available *available;
     const struct virtqueue_used *used;
-    uint32_t *posted; /* per slot: bytes that the device may write, plus 1; 0 when not in flight */
-    uint32_t size;    /* a power of two */
-    uint32_t in_flight;
-    uint16_t next;  /* index of the available ring that the next post gets */
-    uint16_t taken; /* index of the used ring that is taken next */
+    void **held;        /* per slot: the token it was posted with; NULL when it is not in flight */
+    uint32_t size;      /* a power of two */
+    uint32_t mask;      /* size - 1 */
+    uint32_t writable;  /* bytes of a slot's buffer that the device may write */
+    uint32_t in_flight; /* slots published and not taken back */
+    uint16_t next;      /* index of the available ring that the next post gets */
+    uint16_t taken;     /* index of the used ring that is taken next */
     struct virtqueue_fault fault;
 };
 
@@ -86,32 +93,31 @@ struct virtqueue {
  */
 uint32_t virtqueue_bytes(unsigned size);
 
-/* Sets the queue up over `memory` (virtqueue_bytes) and `posted` (`size` words, zeroed). Interrupts begin
- * suppressed. */
-void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, uint32_t *posted);
+/*
+ * Sets the queue up over `memory` (virtqueue_bytes) and `held` (`size` pointers, NULL); the device may write `writable`
+ * bytes of each buffer. Interrupts begin suppressed.
+ */
+void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, void **held, uint32_t writable);
 
-/* Gives a slot its indirect table: `entries` descriptors at the physical address `table`. Once, before its
- * first post. */
+/* Gives a slot its indirect table: `entries` descriptors at the physical address `table`. Once, before its first post. */
 void virtqueue_slot_set(struct virtqueue *queue, unsigned slot, uint64_t table, unsigned entries);
 
 /*
- * Puts a slot, which is not in flight, into the available ring; the device sees it after virtqueue_publish().
- * It may write `writable` bytes at most. Cost: 10 instructions.
+ * Puts a slot, which is not in flight, with a token, which is not NULL, at `index` of the available ring: queue->next
+ * for the first of a batch, and so on. The device sees it after virtqueue_publish(). Cost: 6 instructions.
  */
-static inline void virtqueue_post(struct virtqueue *queue, unsigned slot, uint32_t writable)
+static inline void virtqueue_post(struct virtqueue *queue, uint32_t index, uint32_t slot, void *token)
 {
-    queue->posted[slot] = writable + 1;
-    queue->available->ring[queue->next++ & (queue->size - 1)] = (uint16_t)slot;
-    queue->in_flight++;
+    queue->held[slot] = token;
+    queue->available->ring[index & queue->mask] = (uint16_t)slot;
 }
 
-/* Shows the device all that was posted. True: it wants a kick. Cost: two barriers. */
-bool virtqueue_publish(struct virtqueue *queue);
+/* Shows the device all that was posted, up to `index`, not included. True: it wants a kick. Cost: two barriers. */
+bool virtqueue_publish(struct virtqueue *queue, uint32_t index);
 
 /*
- * Takes up to `count` used slots, checked (invariant 2). Returns how many; -1, with `fault` set, when the
- * device wrote nonsense. Good entries in front of a bad one are returned first; the bad one is met by the
- * next call.
+ * Takes up to `count` used slots, checked (invariant 2). Returns how many; -1 when the device wrote nonsense. `fault` is
+ * set as soon as a bad entry is met; good ones in front of it are still returned, and nothing after it ever is.
  */
 int virtqueue_take(struct virtqueue *queue, struct virtqueue_element *elements, unsigned count);
 

@@ -72,8 +72,3 @@ void message_drop(struct message *message)
         rpc_abort(message);
     message_free(&message, 1);
 }
-
-uint64_t message_inline_phys(const struct message *message)
-{
-    return arch_virt_to_phys(message->abi.data);
-}

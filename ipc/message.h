@@ -21,6 +21,7 @@
 
 #include <stdint.h>
 #include "core/abi.h"
+#include "core/arch.h"
 
 struct thread;
 
@@ -54,6 +55,9 @@ void message_free(struct message *const *messages, unsigned count);
 void message_drop(struct message *message);
 
 /* Where the device writes or reads the inline data: physical address of abi.data[0]. */
-uint64_t message_inline_phys(const struct message *message);
+static inline uint64_t message_inline_phys(const struct message *message)
+{
+    return arch_virt_to_phys(message->abi.data);
+}
 
 #endif

@@ -16,6 +16,7 @@
 
 struct page *page_table;
 uint32_t page_table_count;
+uint64_t page_region_phys;
 struct pool page_pool;
 
 void page_region_init(uint64_t phys, uint32_t count)
@@ -23,8 +24,8 @@ void page_region_init(uint64_t phys, uint32_t count)
     page_table =
         frame_alloc_bytes(count * sizeof(struct page), sizeof(struct page), "the table of IPC pages");
     page_table_count = count;
+    page_region_phys = phys;
     for (uint32_t i = 0; i < count; i++) {
-        page_table[i].frame = (uint32_t)(phys >> PAGE_SHIFT) + i;
         page_table[i].previous = PAGE_NOBODY;
         page_table[i].state = STATE_FILLER(PAGE_NOBODY);
     }
@@ -34,11 +35,6 @@ void page_region_init(uint64_t phys, uint32_t count)
 uint32_t page_region_count(void)
 {
     return page_table_count;
-}
-
-uint64_t page_phys(uint32_t page)
-{
-    return (uint64_t)page_table[page].frame << PAGE_SHIFT;
 }
 
 /* ---- The locked form: every owner in a slot ---- */

@@ -47,8 +47,13 @@ struct space;
 void page_region_init(uint64_t phys, uint32_t count);
 uint32_t page_region_count(void);
 
+extern uint64_t page_region_phys; /* constant: where the region's frames begin */
+
 /* Physical address of a page's frame, for a device. Constant. */
-uint64_t page_phys(uint32_t page);
+static inline uint64_t page_phys(uint32_t page)
+{
+    return page_region_phys + (uint64_t)page * BATON_PAGE_BYTES;
+}
 
 /*
  * get_ownership (DASH 3.3): fresh pages for `space`, each with one read/write ownership; bytes read as zero.
@@ -108,10 +113,11 @@ unsigned page_get_device(uint32_t *pages, unsigned count);
  */
 void page_filled(uint32_t page, uint32_t length);
 
-/* A page that only ever was in the ring goes to the next receive buffer: nothing to do but forget what it
- * was. */
-/* The device has read a page to the end: counts never_mapped trips, releases the kernel's ownership. */
-void page_sent_out(uint32_t page);
+/*
+ * The device has read pages to the end, at most BATON_BATCH of them: counts never_mapped trips, releases one ownership
+ * of the kernel for each. Cost: one compare-and-swap a page with one owner; the pool is touched once.
+ */
+void page_sent_out(const uint32_t *pages, unsigned count);
 
 /* ---- Looking ---- */
 

@@ -27,7 +27,8 @@ void page_filled(uint32_t number, uint32_t length)
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 }
 
-void page_sent_out(uint32_t number)
+/* Gives one ownership of the kernel up. True when the page is free now, and the caller gives it to the pool. */
+static bool sent_out(uint32_t number)
 {
     struct page *page = &page_table[number];
     const uint64_t sole = STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff);
@@ -35,15 +36,24 @@ void page_sent_out(uint32_t number)
 
     if (!(state & STATE_CACHED))
         cpu_self()->counters[COUNT_PAGES_NEVER_MAPPED]++;
-    while ((state & sole) == STATE_TOTAL(1)) {
-        if (!__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_TOTAL(0xffff), true,
-                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-            continue;
-        pool_give(&page_pool, &number, 1);
-        return;
-    }
+    while ((state & sole) == STATE_TOTAL(1))
+        if (__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_TOTAL(0xffff), true,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return true;
     int result = page_release(space_at(0), number);
     invariant(!result, "message 3");
+    return false;
+}
+
+void page_sent_out(const uint32_t *pages, unsigned count)
+{
+    uint32_t freed[BATON_BATCH];
+    unsigned free = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (sent_out(pages[i]))
+            freed[free++] = pages[i];
+    pool_give(&page_pool, freed, free);
 }
 
 /* Gives up every ownership that the space has of one page; returns how many. */

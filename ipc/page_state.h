@@ -60,10 +60,9 @@ struct slot {
 struct page {
     uint64_t state;   /* (atomic) */
     uint64_t changed; /* when the owner changed last; written by whoever made the change */
-    uint32_t frame;   /* constant: physical address >> 12 */
     uint8_t previous; /* who gave it up last */
     uint8_t used;     /* (lock) slots in use */
-    uint16_t reserved;
+    uint8_t reserved[6];
     struct slot slots[PAGE_SLOTS]; /* (lock) */
 };
 _Static_assert(sizeof(struct page) == 64, "one cache line a page");
