@@ -45,13 +45,16 @@ uint64_t forge_address(struct arena *arena)
 
 static uint32_t forge_page(struct arena *arena)
 {
-    return forge_random(arena, 4) ? arena->pages[forge_random(arena, ARENA_PAGES)]
-                                  : (uint32_t)forge_random(arena, UINT64_C(1) << forge_random(arena, 33));
+    uint64_t dice = forge_random(arena, 8);
+
+    if (dice == 0)
+        return (uint32_t)forge_random(arena, UINT64_C(1) << forge_random(arena, 33));
+    return arena->pages[forge_random(arena, dice == 1 ? ARENA_PAGES : ARENA_PAGES / 4)];
 }
 
 static void forge_message(struct arena *arena, struct baton_message *message)
 {
-    bool lies = forge_random(arena, 3) == 0;
+    bool lies = forge_random(arena, 8) == 0;
 
     baton_message_init(message, (unsigned)forge_random(arena, 64));
     message->inline_length = (uint8_t)forge_random(arena, 64);

@@ -24,7 +24,9 @@ static uint16_t owned[PAGES_MAX]; /* by page number: ownerships that the books s
 static struct {
     uint64_t calls, errors, valid, wrong;
 } results[2];
-static unsigned running; /* (atomic) */
+static unsigned running;      /* (atomic) */
+static uint32_t page_highest; /* of those that it ever had to do with */
+static const char *const ports[] = {"hostile", "hostile.second"};
 
 static void complain(unsigned who, uint64_t number, int64_t result, const char *what)
 {
@@ -65,9 +67,11 @@ static bool result_possible(uint64_t number, int64_t result)
 
 /* ---- The books ---- */
 
+/* An ownership more (1), or less (-1), or a duplicate, which only who has one is given (0: the kernel has the new one). */
 static bool book(uint32_t page, int change)
 {
-    if (page >= PAGES_MAX || (change < 0 && !owned[page]))
+    page_highest = page > page_highest ? page : page_highest;
+    if (page >= PAGES_MAX || (change <= 0 && !owned[page]))
         return false;
     owned[page] = (uint16_t)(owned[page] + change);
     return true;
@@ -79,6 +83,15 @@ static bool book_pages(const uint32_t *pages, int64_t count, int change)
 
     for (int64_t i = 0; i < count; i++)
         good &= book(pages[i], change);
+    return good;
+}
+
+static bool book_duplicates(const uint32_t *pages, int64_t count)
+{
+    bool good = true;
+
+    for (int64_t i = 0; i < count; i++)
+        good &= book(pages[i], 0) && book(pages[i], 1);
     return good;
 }
 
@@ -94,12 +107,6 @@ static bool book_messages(const uint64_t *pointers, int64_t count, int change)
     return good;
 }
 
-/* A duplicate of a page is only given to who owns it. */
-static bool books_have(const uint64_t *pointers, int64_t count)
-{
-    return book_messages(pointers, count, -1) && book_messages(pointers, count, 1);
-}
-
 /* `args` and what they point at are as the kernel saw them; `before` are the page numbers before the call. */
 static bool books_agree(uint64_t number, const uint64_t *args, const uint32_t *before, int64_t result)
 {
@@ -107,13 +114,13 @@ static bool books_agree(uint64_t number, const uint64_t *args, const uint32_t *b
 
     switch (number) {
     case BATON_CALL_SEND:
-        return args[3] & BATON_DUPLICATE ? books_have(pointers, result) : book_messages(pointers, result, -1);
+        return book_messages(pointers, result, args[3] & BATON_DUPLICATE ? 0 : -1);
     case BATON_CALL_RECEIVE:
         return book_messages(pointers, result, 1);
     case BATON_CALL_PAGE_GET:
         return book_pages((const uint32_t *)args[0], result, 1);
     case BATON_CALL_PAGE_DUPLICATE:
-        return book_pages(before, result, -1) && book_pages(before, result, 2);
+        return book_duplicates(before, result);
     case BATON_CALL_PAGE_RELEASE:
         return book_pages(before, result, -1);
     default:
@@ -148,9 +155,28 @@ static int64_t call_once(unsigned who, bool with_books)
     return result;
 }
 
+/* Gives up all pages, those in its own ports included, and takes some: else it would soon own all it may, and send none. */
+static void start_afresh(struct arena *arena, bool with_books)
+{
+    struct baton_message message;
+
+    for (uint32_t page = 0; page <= page_highest; page++)
+        while (with_books ? owned[page] && owned[page]-- : baton_page_release(&page, 1) == 1)
+            if (with_books && baton_page_release(&page, 1) != 1)
+                complain(0, BATON_CALL_PAGE_RELEASE, page, "the books say it owns that");
+    for (unsigned i = 0; i < 2; i++)
+        while (baton_receive(baton_port_find(ports[i]), &message, 0, BATON_NO_WAIT) > 0)
+            baton_message_free(&message);
+    int got = baton_page_get(arena->pages, ARENA_PAGES / 4);
+    for (int i = 0; i < got; i++)
+        book(arena->pages[i], with_books);
+}
+
 static void call_many(unsigned who, uint64_t count, bool with_books)
 {
     for (uint64_t i = 0; i < count; i++) {
+        if (i % 512 == 0)
+            start_afresh(&arenas[who], with_books);
         if (i % 16 == 0)
             forge_arena(&arenas[who], with_books);
         call_once(who, with_books);
@@ -178,14 +204,13 @@ static void balance(void)
 static void release_all(void)
 {
     struct baton_message message;
-    static const char *const ports[] = {"hostile", "hostile.second"};
 
-    for (unsigned i = 0; i < 2; i++)
-        while (baton_receive(baton_port_find(ports[i]), &message, 0, BATON_NO_WAIT) > 0)
-            baton_message_free(&message);
     for (uint32_t page = 0; page < PAGES_MAX; page++)
         while (baton_page_release(&page, 1) == 1)
             continue;
+    for (unsigned i = 0; i < 2; i++)
+        while (baton_receive(baton_port_find(ports[i]), &message, 0, BATON_NO_WAIT) > 0)
+            baton_message_free(&message);
 }
 
 int main(void)
