@@ -161,7 +161,7 @@ invalidate_tables:
 /* ---- The other CPUs ---- */
 
 /*
- * Where PSCI starts a CPU, in the same state as above; x0 = physical address of its struct boot_cpu (boot/cpu.h), which
+ * Where PSCI starts a CPU, in the same state as above; x0 = physical address of its struct boot_cpu (boot/cpus.c), which
  * CPU 0 has written back to memory. Its stack and its data are reached by addresses of the final tables only.
  */
         .global secondary_entry

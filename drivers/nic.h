@@ -33,7 +33,7 @@ struct nic_stats {
 struct service;
 
 struct nic {
-    char name[8];            /* "net0" */
+    char name[8]; /* "net0" */
     unsigned number;
     unsigned cpu;            /* where the driver's thread runs */
     struct service *service; /* of the driver; set by it before services_create() */
