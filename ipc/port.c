@@ -110,18 +110,19 @@ static void port_drain(struct port *port)
 /* Reserves up to `count` places; returns how many, the first of them in *first. */
 static unsigned places_reserve(struct port *port, unsigned count, uint32_t *first)
 {
-    uint32_t tail = __atomic_load_n(&port->tail, __ATOMIC_RELAXED);
-    uint32_t room;
+    uint32_t tail;
 
     do {
-        /* acquire: the receiver's NULLs in the places that it gave back come before our pointers */
-        room = port->capacity - (tail - __atomic_load_n(&port->head, __ATOMIC_ACQUIRE));
-        if (room > port->capacity) /* head went past the tail that we read: read again */
-            room = 0;
-        if (count > room)
-            count = room;
-        if (!count)
+        /* The head first: a tail that was read before it may lie behind it, and an empty port would look full to a
+           sender that then waits for ever. Acquire: also, the receiver's NULLs in the places that it gave back come
+           before our pointers. */
+        uint32_t head = __atomic_load_n(&port->head, __ATOMIC_ACQUIRE);
+        tail = __atomic_load_n(&port->tail, __ATOMIC_RELAXED);
+        uint32_t depth = tail - head; /* more than there is when others took and sent meanwhile, never less */
+        if (depth >= port->capacity)
             return 0;
+        if (count > port->capacity - depth)
+            count = port->capacity - depth;
     } while (!__atomic_compare_exchange_n(&port->tail, &tail, tail + count, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     *first = tail;
