@@ -194,14 +194,17 @@ void table_switch(struct table *table)
 
     if (cpu->live == table)
         return;
-    if (!asid_settle_fast(table, cpu->number))
+    bool renewed = !asid_settle_fast(table, cpu->number);
+    if (renewed)
         asid_settle(table, cpu->number);
     if (!(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & bit) && !(seed(SEED_BITMAP_BIT) && cpu->number)) {
         __atomic_fetch_or(&table->cpus, bit, __ATOMIC_RELAXED);
-        /* Else our walker may fetch an entry that another CPU is just taking away, while that CPU, reading
-           the bitmap before our bit is seen, thinks that it need not tell us. */
-        arch_dmb_ish();
+        renewed = true;
     }
+    /* Else our walker may fetch an entry that another CPU is just taking away, while that CPU, reading the bitmap and the
+       ASID before ours are seen, does not tell us. A DMB would not do: a walk is no access that it orders. */
+    if (renewed)
+        arch_dsb_ish();
     cpu->live = table;
     cpu->counters[COUNT_SWITCHES]++;
     arch_table_set(table->pages.root, table_asid(table));

@@ -12,7 +12,7 @@
  *
  * Invariants
  *   1. table->cpus holds every CPU on which the table was live at any time since that CPU last dropped the
- * table's ASID. It is set, with a full barrier, before TTBR0 is written.
+ * table's ASID. It and the ASID are set, and a DSB is through, before TTBR0 is written.
  *   2. Two tables of the current generation never have the same ASID; ASID 0 is never given out.
  *   3. A table's entries are invalidated under the ASID that it has, or had, on each CPU in table->cpus:
  * after a roll-over the old number needs no TLBI, since every CPU flushes before it uses a number of the new
@@ -58,7 +58,7 @@ void space_map(struct space *space, uint64_t va, uint64_t pa, uint64_t size, uns
 
 /*
  * Makes the table live on this CPU; nothing when it is already. Interrupts masked.
- * Cost: one TTBR0 write, one full barrier the first time on this CPU.
+ * Cost: one TTBR0 write, one DSB the first time on this CPU.
  */
 void table_switch(struct table *table);
 
