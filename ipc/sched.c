@@ -13,8 +13,7 @@
 #define BOOSTS_MAX                                                                                           \
     8 /* threads put in front in a row: two that wake each other must not starve a third (thread 4) */
 
-static struct context abandoned[CPUS_MAX]; /* where a switch saves what nobody will need */
-static bool instructions_counted;          /* the CPU has a performance monitor */
+static bool instructions_counted; /* the CPU has a performance monitor */
 
 /* ---- Run queue ---- */
 
@@ -236,12 +235,12 @@ void sched_switch(void)
 void sched_leave(void)
 {
     struct cpu *cpu = cpu_self();
+    struct thread *self = cpu->current;
 
     inbox_empty(cpu);
-    struct thread *next = run_pop(cpu);
+    struct thread *next = run_pop(cpu); /* may be the caller itself, started again */
     current_set(cpu, next);
-    context_switch(&abandoned[cpu->number], &next->context);
-    panic("thread: one that had ended came back");
+    context_leave(&self->leaving, &next->context);
 }
 
 void sched_yield(void)
@@ -292,6 +291,5 @@ void thread_cpu_run(void)
     arch_fp_open(false);
     irq_register(IRQ_TIMER, timer_tick, NULL, cpu->number);
     cpu->current = cpu->idle;
-    context_switch(&abandoned[cpu->number], &cpu->idle->context);
-    panic("thread: the boot came back");
+    context_leave(&cpu->idle->leaving, &cpu->idle->context);
 }

@@ -26,8 +26,7 @@ void sched_switch(void);
 /* To the end of the line, when there is one. */
 void sched_yield(void);
 
-/* As sched_switch for a thread that has ended: its context is not saved, its stack may be used again at once.
- */
+/* As sched_switch for a thread that has ended: nothing is saved; clears thread->leaving once its stack is left. */
 __attribute__((noreturn)) void sched_leave(void);
 
 bool sched_others_ready(void);

@@ -18,7 +18,7 @@
 struct service services[SERVICES_MAX];
 unsigned service_count;
 
-/* Between threads of one service that start another in the same slot. */
+/* Between threads of one service that start another in the same slot, and between a start and a stop. */
 static struct spinlock start_lock;
 
 struct port *service_wire_out(const struct service *driver)
@@ -70,6 +70,13 @@ static void stack_prepare(struct service *service, unsigned slot, uint64_t entry
     frame->x[0] = start;
 }
 
+/* True when the thread has ended, and its kernel stack is free by the time it could run on `cpu`: see thread_reset. */
+static bool startable_on(const struct thread *thread, unsigned cpu)
+{
+    return __atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD &&
+           (thread->cpu == cpu || !__atomic_load_n(&thread->leaving, __ATOMIC_ACQUIRE));
+}
+
 bool service_thread_start(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
                           unsigned cpu)
 {
@@ -78,8 +85,8 @@ bool service_thread_start(struct service *service, unsigned slot, uint64_t entry
     uint64_t tls;
 
     spin_lock(&start_lock);
-    bool startable = __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING &&
-                     __atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD;
+    bool startable =
+        __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING && startable_on(thread, cpu);
     if (startable) {
         stack_prepare(service, slot, entry, argument, &frame, &tls);
         __atomic_fetch_add(&service->threads_alive, 1, __ATOMIC_RELAXED);
@@ -95,10 +102,13 @@ bool service_thread_start(struct service *service, unsigned slot, uint64_t entry
 
 void service_stop(struct service *service, const char *why)
 {
-    uint32_t expected = SERVICE_RUNNING;
-
-    if (!__atomic_compare_exchange_n(&service->state, &expected, SERVICE_STOPPING, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED))
+    /* Under the lock: a thread that is just being started is seen below, or it is not started */
+    spin_lock(&start_lock);
+    bool running = __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING;
+    if (running)
+        __atomic_store_n(&service->state, SERVICE_STOPPING, __ATOMIC_RELEASE);
+    spin_unlock(&start_lock);
+    if (!running)
         return;
     log_print("service %s stops: %s\n", service->name, why);
     /* Those that wait find the state changed; those that run are interrupted and find it on their way back.

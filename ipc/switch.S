@@ -21,15 +21,30 @@ context_switch:
         str     x9, [x0, #96]
 
         ldr     x9, [x1, #96]
-        ldp     x19, x20, [x1, #0]
+        mov     sp, x9
+1:      ldp     x19, x20, [x1, #0]
         ldp     x21, x22, [x1, #16]
         ldp     x23, x24, [x1, #32]
         ldp     x25, x26, [x1, #48]
         ldp     x27, x28, [x1, #64]
         ldp     x29, x30, [x1, #80]
-        mov     sp, x9
         ret
         .size   context_switch, . - context_switch
+
+/*
+ * void context_leave(uint32_t *leaving, struct context *to)
+ *
+ * As context_switch from a thread that has ended: nothing is saved. *leaving becomes 0 when the old stack is out of use,
+ * not earlier: another CPU may then start a thread on it. Release: what we wrote there comes before what it writes.
+ */
+        .global context_leave
+        .type   context_leave, %function
+context_leave:
+        ldr     x9, [x1, #96]
+        mov     sp, x9
+        stlr    wzr, [x0]
+        b       1b
+        .size   context_leave, . - context_leave
 
 /* Where a kernel thread begins: x19 is its function, x20 the argument. Entered with interrupts masked, by a switch. */
         .global thread_entry

@@ -148,6 +148,8 @@ void thread_exit(void)
     arch_irq_disable();
     sched_timer_remove(self);
     sched_fp_forget(self);
+    /* Dead, but on its stack until sched_leave: on another CPU it may not be started again before */
+    __atomic_store_n(&self->leaving, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&self->state, THREAD_DEAD, __ATOMIC_RELEASE);
     if (self->in_service && __atomic_sub_fetch(&self->service->threads_alive, 1, __ATOMIC_ACQ_REL) == 0)
         service_finish(self->service);

@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/abi.h"
+#include "core/cpu.h"
 #include "core/layout.h"
 #include "core/trap.h"
 
@@ -64,11 +65,12 @@ struct thread {
     const char *name;
     uint32_t cpu;
     uint32_t number;
-    uint32_t state;  /* (atomic) enum thread_state */
-    bool in_service; /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
-    bool timed_out;  /* (own CPU) the last park ended by its deadline */
-    bool boosted;    /* (own CPU) came to the front of the queue */
-    bool on_timer;   /* (own CPU) */
+    uint32_t state;   /* (atomic) enum thread_state */
+    uint32_t leaving; /* (atomic) 1 from before it is dead until its CPU is off its kernel stack */
+    bool in_service;  /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
+    bool timed_out;   /* (own CPU) the last park ended by its deadline */
+    bool boosted;     /* (own CPU) came to the front of the queue */
+    bool on_timer;    /* (own CPU) */
     uint64_t deadline;
     struct thread *run_next, *inbox_next, *timer_next;
     struct thread
@@ -79,8 +81,6 @@ struct thread {
     uint64_t rpc;          /* (atomic) this thread as a caller: ipc/rpc.h */
     struct message *reply; /* the answer, valid when rpc says so; NULL: there will be none */
 };
-
-static inline struct thread *thread_self(void);
 
 /* Boot: makes the calling CPU's idle thread and its queues. */
 void thread_cpu_init(unsigned cpu);
@@ -101,7 +101,8 @@ struct thread *thread_create_service(struct service *service, const char *name);
 
 /*
  * Readies a dead thread to enter service code on `cpu` with the registers of `frame` (elr, sp, spsr, x0) and
- * `tls` in TPIDR_EL0; parked until thread_wake.
+ * `tls` in TPIDR_EL0; parked until thread_wake. While it is still leaving its stack only its old CPU will do: that one
+ * cannot run it before it has left.
  */
 void thread_reset(struct thread *thread, unsigned cpu, const struct trapframe *frame, uint64_t tls);
 
@@ -139,8 +140,8 @@ void thread_timeout(struct thread *thread);
 
 /* switch.S, fp.S and vectors.S */
 void context_switch(struct context *from, struct context *to);
+__attribute__((noreturn)) void context_leave(uint32_t *leaving, struct context *to);
 void thread_entry(void);
-void trap_return(void);
 void fp_save(struct fp_state *state);
 void fp_load(const struct fp_state *state);
 
@@ -150,7 +151,6 @@ static inline bool frame_of_service(const struct trapframe *frame)
     return !(frame->spsr & 1); /* SPSR.M[0]: SP_ELx, which only the kernel itself uses */
 }
 
-#include "core/cpu.h"
 static inline struct thread *thread_self(void)
 {
     return cpu_self()->current;
