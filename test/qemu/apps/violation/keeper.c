@@ -1,5 +1,6 @@
 /*
- * Holds a secret and the messages it is given, and tells every 100 ms whether they are what they were.
+ * Holds a secret and the messages it is given, and looks every 100 ms whether they are what
+ * they were, and tells once a second.
  */
 #include <stdbool.h>
 #include "apps/baton.h"
@@ -32,7 +33,7 @@ static void look(void)
 
     for (unsigned i = 0; i < held_count; i++)
         intact &= message_intact(&held[i]);
-    if (++looks == 10 || !intact)
+    if (++looks % 10 == 0 || !intact)
         baton_log(intact ? "all is as it was, %u messages held" : "SOMETHING CHANGED, %u messages held",
                   held_count);
 }

@@ -77,6 +77,7 @@ static uint64_t send_page(void)
     baton_message_append_page(&message, taken[0], 0, BATON_PAGE_BYTES);
     if (baton_send(baton_port_find("keeper"), &message, 0, BATON_FOREVER) < 0)
         abort();
+    baton_sleep(20000000); /* keeper has it by now */
     return (uint64_t)address;
 }
 
