@@ -143,10 +143,13 @@ static bool plainly_not_owner(const struct page *page, unsigned space)
 
 bool page_account(struct space *space, int delta)
 {
-    if (delta > 0 && __atomic_load_n(&space->pages, __ATOMIC_RELAXED) + (uint32_t)delta > space->page_limit)
-        return false;
-    __atomic_fetch_add(&space->pages, (uint32_t)delta, __ATOMIC_RELAXED);
-    return true;
+    /* Counted first: threads of the space on several CPUs do not pass the limit together */
+    uint32_t pages = __atomic_add_fetch(&space->pages, (uint32_t)delta, __ATOMIC_RELAXED);
+
+    if (delta <= 0 || pages <= space->page_limit)
+        return true;
+    __atomic_fetch_sub(&space->pages, (uint32_t)delta, __ATOMIC_RELAXED);
+    return false;
 }
 
 /* Free to owned by `space` alone; waits for whoever is just looking at the page under its lock. */

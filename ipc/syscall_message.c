@@ -187,7 +187,9 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
         if (!transfer_writable(service, batch.addresses[i], sizeof(struct baton_message)))
             return BATON_EFAULT;
     }
-    if (__atomic_load_n(&service->space->pages, __ATOMIC_RELAXED) >= service->space->page_limit)
+    /* Who owns none may always receive: a service that is allowed no page still gets messages without any */
+    uint32_t owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
+    if (owned && owned >= service->space->page_limit)
         return BATON_ELIMIT;
     int taken = batch_take(service, port, &batch, args[4]);
     return taken < 0 ? taken : batch_deliver(service, &batch, (unsigned)taken, args[3]);
@@ -214,7 +216,7 @@ static int rpc_unsent(struct service *service, struct message *request, int erro
 
 int64_t syscall_rpc(struct service *service, const uint64_t *args)
 {
-    struct batch batch = {.addresses = {args[1]}, .count = 1};
+    struct batch batch;
     struct message *reply;
     const struct handle *handle;
     int error;
@@ -226,6 +228,8 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     if (!transfer_writable(service, args[2], sizeof(struct baton_message)))
         return BATON_EFAULT;
+    batch.addresses[0] = args[1];
+    batch.count = 1;
     if ((error = batch_fill(service, &batch, handle->source, false)) < 0)
         return error;
     uint64_t deadline = timer_deadline(args[4]);
@@ -244,14 +248,17 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
 
 int64_t syscall_reply(struct service *service, const uint64_t *args)
 {
-    struct batch batch = {.addresses = {args[1]}, .count = 1};
+    struct batch batch;
+    uint32_t source = BATON_SOURCE_SERVICE + (uint32_t)(service->row - appliance.services);
 
     if (args[2] & ~BATON_TRUSTED)
         return BATON_EINVAL;
     struct thread *caller = rpc_claim(args[0], service);
     if (!caller)
         return BATON_EOWNER;
-    int filled = batch_fill(service, &batch, BATON_SOURCE_SERVICE + service->number, false);
+    batch.addresses[0] = args[1];
+    batch.count = 1;
+    int filled = batch_fill(service, &batch, source, false);
     if (filled < 0) {
         rpc_unclaim(caller, service);
         return filled;

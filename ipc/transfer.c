@@ -127,28 +127,38 @@ static int copy_in(const struct service *service, uint64_t address, struct baton
     return pieces_valid(abi) ? 0 : BATON_EINVAL;
 }
 
-/* Gives the first `count` pages back to the service that was about to send them. */
-static void pieces_return(struct service *service, struct baton_message *abi, unsigned count, bool duplicate)
+/* Gives the first `count` pages back to the service that was about to send them; returns how many it owns again. */
+static unsigned pieces_return(struct service *service, struct baton_message *abi, unsigned count,
+                              bool duplicate)
 {
+    unsigned back = 0;
+
     for (unsigned i = 0; i < count; i++) {
         /* BATON_EOWNERS: ten other spaces came to own the page meanwhile; then this ownership is given up. */
-        if (duplicate || page_receive(service->space, &abi->piece[i]))
+        if (!duplicate && !page_receive(service->space, &abi->piece[i]))
+            back++;
+        else
             page_release(space_at(0), abi->piece[i].page);
     }
+    return back;
 }
 
 int transfer_in(struct service *service, uint64_t address, struct message *message, bool duplicate)
 {
     struct baton_message *abi = &message->abi;
     int result = copy_in(service, address, abi);
+    unsigned sent = 0;
 
-    for (unsigned i = 0; !result && i < abi->pieces; i++) {
-        result = page_send(service->space, &abi->piece[i], duplicate);
-        if (result)
-            pieces_return(service, abi, i, duplicate);
-    }
     if (result)
         return result;
+    while (sent < abi->pieces && !(result = page_send(service->space, &abi->piece[sent], duplicate)))
+        sent++;
+    if (result) {
+        unsigned back = pieces_return(service, abi, sent, duplicate);
+        if (!duplicate)
+            page_account(service->space, (int)back - (int)sent);
+        return result;
+    }
     if (abi->pieces && !duplicate)
         page_account(service->space, -(int)abi->pieces);
     abi->reply = 0;
@@ -160,9 +170,9 @@ void transfer_undo(struct service *service, struct message *message, bool duplic
 {
     struct baton_message *abi = &message->abi;
 
-    pieces_return(service, abi, abi->pieces, duplicate);
-    if (!duplicate)
-        __atomic_fetch_add(&service->space->pages, abi->pieces, __ATOMIC_RELAXED);
+    unsigned back = pieces_return(service, abi, abi->pieces, duplicate);
+
+    __atomic_fetch_add(&service->space->pages, back, __ATOMIC_RELAXED);
     abi->pieces = 0;
 }
 
