@@ -7,10 +7,10 @@
  *     0x40_0000_0000                 the IPC region: page i of it is the same page in every space
  *
  *   TTBR1 (the kernel; EL1 only, global), 39 bits:
- *     0xffffff80_0000_0000           linear map: all RAM but the image and the IPC frames; devices, as they
- * are probed 0xffffffc0_0000_0000           the image 0xffffffd0_0000_0000           kernel stacks, each with
- * an unmapped page below it 0xffffffe0_0000_0000           one private window per CPU, to scrub an IPC frame
- * through
+ *     0xffffff80_0000_0000           linear map: all RAM but the image and the IPC frames; devices, as probed
+ *     0xffffffc0_0000_0000           the image
+ *     0xffffffd0_0000_0000           kernel stacks, each with an unmapped gap below it
+ *     0xffffffe0_0000_0000           one private window per CPU, to scrub an IPC frame through
  */
 #ifndef CORE_LAYOUT_H
 #define CORE_LAYOUT_H

@@ -5,9 +5,10 @@
  * Owns: thread->rpc, one word per thread: sequence << 16 | phase << 8 | number of the service that may
  * answer.
  *
- *      IDLE -> QUEUED (request sent) -> HELD by a service (received) -> ANSWERING (claimed) -> DONE (reply is
- * there) QUEUED, HELD -> IDLE (time out, the caller's death); -> DONE without a reply (the port or the
- * service died)
+ *   IDLE -> QUEUED (request sent) -> HELD by a service (received) -> ANSWERING (claimed) -> DONE (reply is there)
+ *   QUEUED, HELD -> IDLE (time out, the caller's death)
+ *   QUEUED, HELD -> ANSWERING -> DONE without a reply (the port or the service died)
+ *   ANSWERING -> HELD (the reply was refused: the token is still good)
  *
  * Invariants
  *   1. Only the service that the word names can claim the answer, once: a token is a thread and its sequence,

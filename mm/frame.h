@@ -13,7 +13,7 @@
 /* Adds a range of RAM, page aligned. A few ranges at most. */
 void frame_range_add(uint64_t phys, uint64_t size);
 
-/* Contiguous frames; panics when there are none, naming `what` for. Not after frame_seal. */
+/* Contiguous frames; panics when there are none, naming `what` for. Boot only. */
 uint64_t frame_alloc(unsigned count, const char *what);
 
 /* Bytes in the linear map, aligned to `align` (a power of two up to a page). */
