@@ -13,6 +13,7 @@
 #include "drivers/console.h"
 #include "drivers/nic.h"
 #include "drivers/virtio_net.h"
+#include "ipc/describe.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
 #include "ipc/service.h"
@@ -67,6 +68,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
 
     /* 6. Threads: from here on floating point is trapped. The appliance, still at rest. */
     thread_cpu_init(0);
+    panic_describer_set(describe_current);
     console_create(board_name);
     if (!services_create(nic_count()))
         boot_fail("the appliance %s is not as it should be: see above", appliance.name);
