@@ -156,12 +156,33 @@ static void restart(struct service *service)
     service_thread_start(service, 0, 0, 0, service->row->cpu % cpu_count);
 }
 
+/* What the service's library counted as copied stays counted, though the memory that says so is reset or unused. */
+static void copied_keep(const struct service *service)
+{
+    uint64_t offset = (uint64_t)service->counters - service->writable_start;
+    uint64_t size = service->writable_end - service->writable_start;
+    const char *data = arch_phys_to_virt(service->data_phys);
+    const struct baton_counter *counter = (const struct baton_counter *)(data + offset);
+
+    if (offset >= size || service->counter_count > (size - offset) / sizeof(*counter))
+        return; /* none, or in a stack that is no more */
+    for (unsigned i = 0; i < service->counter_count; i++) {
+        if (counter[i].interface >= 0)
+            continue;
+        if (!memcmp(counter[i].name, "payload_bytes", sizeof("payload_bytes")))
+            counter_add(COUNT_PAYLOAD_BYTES, counter[i].value);
+        if (!memcmp(counter[i].name, "inline_bytes", sizeof("inline_bytes")))
+            counter_add(COUNT_INLINE_BYTES, counter[i].value);
+    }
+}
+
 void service_finish(struct service *service)
 {
     struct port *port;
 
     __atomic_store_n(&service->state, SERVICE_STOPPING,
                      __ATOMIC_RELEASE); /* also when its threads just returned */
+    copied_keep(service);
     __atomic_store_n(&service->counter_count, 0, __ATOMIC_RELAXED);
     for (unsigned i = 0; (port = port_at(i)); i++)
         if (port->receiver == service)

@@ -119,7 +119,7 @@ def test_all_calls(build, boot, cpus, placement):
     stats = machine.quiet_stats()
     assert stats["pages"]["free"] == stats["pages"]["total"], f"pages leaked: {stats['pages']}"
     assert stats["faults"]["lazy_maps"] > 0 and stats["faults"]["violations"] == 0
-    assert stats["pages"]["scrubbed"] > 0 and stats["copied"]["payload_bytes"] > 0
+    assert stats["pages"]["scrubbed"] > 0 and stats["copied"]["payload_bytes"] > 9_000_000, "a stopped service keeps its counts"
     machine.halt()
 
 
