@@ -1,0 +1,17 @@
+/*
+ * The machine whose CPUs are host threads: see machine_threads.c.
+ *
+ * Owns: one MiB of memory, to be given to mm/frame.h.
+ */
+#ifndef TEST_HOST_MACHINE_THREADS_H
+#define TEST_HOST_MACHINE_THREADS_H
+
+#include <stdint.h>
+
+/* The calling host thread is this CPU from now on. Each number belongs to one thread. */
+void machine_thread_is(unsigned cpu);
+
+/* Where its memory begins, and how large it is. */
+uint64_t machine_threads_memory(uint64_t *size);
+
+#endif
