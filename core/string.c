@@ -33,9 +33,11 @@ PLAIN_LOOPS void *memmove(void *to, const void *from, size_t size)
     const char *in = from;
 
     if (out <= in) {
-        /* A pair is read whole before it is written, and later reads lie behind what was written. */
+        /* A pair is read whole before it is written (an assignment between two that overlap is undefined), and
+           later reads lie behind what was written. */
         for (; size >= sizeof(struct pair); size -= sizeof(struct pair)) {
-            *(struct pair *)out = *(const struct pair *)in;
+            struct pair pair = *(const struct pair *)in;
+            *(struct pair *)out = pair;
             out += sizeof(struct pair);
             in += sizeof(struct pair);
         }
@@ -43,9 +45,10 @@ PLAIN_LOOPS void *memmove(void *to, const void *from, size_t size)
             *out++ = *in++;
         return to;
     }
-    for (; size >= sizeof(struct pair); size -= sizeof(struct pair))
-        *(struct pair *)(out + size - sizeof(struct pair)) =
-            *(const struct pair *)(in + size - sizeof(struct pair));
+    for (; size >= sizeof(struct pair); size -= sizeof(struct pair)) {
+        struct pair pair = *(const struct pair *)(in + size - sizeof(struct pair));
+        *(struct pair *)(out + size - sizeof(struct pair)) = pair;
+    }
     while (size--)
         out[size] = in[size];
     return to;
