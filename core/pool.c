@@ -1,6 +1,7 @@
 /* Pools of numbered things: see pool.h. */
 #include "core/pool.h"
 #include "core/cpu.h"
+#include "core/string.h"
 
 void pool_init(struct pool *pool, uint32_t *stock, uint32_t total)
 {
@@ -16,50 +17,60 @@ void pool_init(struct pool *pool, uint32_t *stock, uint32_t total)
         stock[i] = total - 1 - i; /* low numbers go first */
 }
 
-static void magazine_fill(struct pool *pool, unsigned cpu)
+/* Moves the last `count` numbers of one stack on top of another. In one block: this is on every frame's path. */
+static void numbers_move(uint32_t *to, uint32_t *to_count, const uint32_t *from, uint32_t *from_count,
+                         uint32_t count)
+{
+    *from_count -= count;
+    memcpy(&to[*to_count], &from[*from_count], count * sizeof(uint32_t));
+    *to_count += count;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static void magazine_fill(struct pool *pool, struct magazine *magazine)
 {
     spin_lock(&pool->lock);
-    while (pool->magazine[cpu].count < (pool->limit + 1) / 2 && pool->stocked)
-        pool->magazine[cpu].items[pool->magazine[cpu].count++] = pool->stock[--pool->stocked];
+    numbers_move(magazine->items, &magazine->count, pool->stock, &pool->stocked,
+                 least((pool->limit + 1) / 2, pool->stocked));
     spin_unlock(&pool->lock);
 }
 
-static void magazine_empty(struct pool *pool, unsigned cpu)
+static void magazine_empty(struct pool *pool, struct magazine *magazine)
 {
     spin_lock(&pool->lock);
-    while (pool->magazine[cpu].count > pool->limit / 2)
-        pool->stock[pool->stocked++] = pool->magazine[cpu].items[--pool->magazine[cpu].count];
+    numbers_move(pool->stock, &pool->stocked, magazine->items, &magazine->count,
+                 magazine->count - pool->limit / 2);
     spin_unlock(&pool->lock);
 }
 
 unsigned pool_take(struct pool *pool, uint32_t *items, unsigned count)
 {
-    unsigned cpu = cpu_number(), done = 0;
+    struct magazine *magazine = &pool->magazine[cpu_number()];
+    uint32_t done = 0;
 
     while (done < count) {
-        if (!pool->magazine[cpu].count)
-            magazine_fill(pool, cpu);
-        uint32_t left = pool->magazine[cpu].count;
-        if (!left)
+        if (!magazine->count)
+            magazine_fill(pool, magazine);
+        if (!magazine->count)
             break;
-        while (done < count && left)
-            items[done++] = pool->magazine[cpu].items[--left];
-        pool->magazine[cpu].count = left;
+        numbers_move(items, &done, magazine->items, &magazine->count, least(count - done, magazine->count));
     }
     return done;
 }
 
 void pool_give(struct pool *pool, const uint32_t *items, unsigned count)
 {
-    unsigned cpu = cpu_number();
+    struct magazine *magazine = &pool->magazine[cpu_number()];
 
-    for (unsigned done = 0; done < count;) {
-        if (pool->magazine[cpu].count == pool->limit)
-            magazine_empty(pool, cpu);
-        uint32_t held = pool->magazine[cpu].count;
-        while (done < count && held < pool->limit)
-            pool->magazine[cpu].items[held++] = items[done++];
-        pool->magazine[cpu].count = held;
+    while (count) {
+        if (magazine->count == pool->limit)
+            magazine_empty(pool, magazine);
+        numbers_move(magazine->items, &magazine->count, items, &count,
+                     least(count, pool->limit - magazine->count));
     }
 }
 

@@ -16,16 +16,18 @@
 
 #define POOL_MAGAZINE 128
 
+struct magazine {
+    uint32_t count;
+    uint32_t items[POOL_MAGAZINE];
+};
+
 struct pool {
     struct spinlock lock;
     uint32_t *stock;
     uint32_t stocked; /* (lock) */
     uint32_t total;
     uint32_t limit; /* what a magazine holds at most: little when there is little */
-    struct {
-        uint32_t count;
-        uint32_t items[POOL_MAGAZINE];
-    } magazine[CPUS_MAX];
+    struct magazine magazine[CPUS_MAX];
 };
 
 /* Makes a pool of the numbers 0 .. total - 1, all free; `stock` has room for all. */
