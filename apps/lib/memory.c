@@ -52,8 +52,10 @@ void *memset(void *to, int value, size_t count)
     char *at = to;
     uint64_t filler = (unsigned char)value * UINT64_C(0x0101010101010101);
 
-    for (; count >= 8; count -= 8, at += 8)
-        *(word *)at = filler;
+    for (; count >= 16; count -= 16, at += 16) {
+        ((word *)at)[0] = filler;
+        ((word *)at)[1] = filler;
+    }
     while (count--)
         *at++ = (char)value;
     return to;

@@ -54,10 +54,17 @@ struct interface {
     uint64_t *dropped[REASONS];
 };
 
-/* The last decision of this batch: the next frame is often one of the same two stations. */
+/* Where a frame goes: to one interface, by its number, or one of these. */
+enum way {
+    TO_ALL_OTHERS = PORTS_MAX,
+    NOT_RESERVED,
+    NOT_BACK
+};
+
+/* The last decision of this batch: the next frame is often between the same two stations. */
 struct recent {
     uint64_t first, second; /* bytes 0..7 and 4..11 of the frame */
-    uint32_t ingress, egress;
+    uint32_t ingress, way;
 };
 
 static struct interface interfaces[PORTS_MAX];
@@ -85,14 +92,10 @@ static inline void outbox_add(struct outbox *outbox, struct baton_message *frame
 }
 
 /* Duplicates for all interfaces but the one it came from; the last of them gets the frame itself. */
-static void flood(struct baton_message *frame, unsigned ingress)
+static void flood(struct baton_message *frame)
 {
-    unsigned last = interface_count - 1 - (ingress == interface_count - 1);
+    unsigned ingress = frame->source, last = interface_count - 1 - (ingress == interface_count - 1);
 
-    if (interface_count < 2) {
-        drop(frame, ingress, FILTERED);
-        return;
-    }
     ++*count_flooded;
     for (unsigned i = 0; i <= last; i++) {
         if (i == ingress)
@@ -100,6 +103,21 @@ static void flood(struct baton_message *frame, unsigned ingress)
         outboxes[i].duplicates |= (uint64_t)(i != last) << outboxes[i].count;
         outbox_add(&outboxes[i], frame);
     }
+}
+
+/* All that does not simply go to one interface. */
+static void deliver_otherwise(struct baton_message *frame, uint32_t way)
+{
+    if (way == TO_ALL_OTHERS)
+        flood(frame);
+    else
+        drop(frame, frame->source, way == NOT_RESERVED ? RESERVED : FILTERED);
+}
+
+/* The way to all interfaces but one: simple when there are two, or only the one. */
+static uint32_t way_to_others(uint32_t ingress)
+{
+    return interface_count > 2 ? TO_ALL_OTHERS : interface_count == 2 ? 1 - ingress : NOT_BACK;
 }
 
 /* 01:80:c2:00:00:00 to 0f, as a little-endian load gives them. */
@@ -120,31 +138,19 @@ static void refuse_irregular(struct baton_message *frame)
     drop(frame, frame->source < interface_count ? frame->source : 0, RUNT);
 }
 
-/* A frame that is not like the one before. Its first 12 bytes are in `first` and `second`, as struct recent
- * has them. */
-static void decide(struct baton_message *frame, uint64_t first, uint64_t second, struct recent *recent)
+/* The way of a frame that is not like the one before. Its first 12 bytes are in `first` and `second`. */
+static inline uint32_t decide(uint32_t ingress, uint64_t first, uint64_t second)
 {
-    uint32_t ingress = frame->source;
     uint64_t destination = first & UINT64_C(0xffffffffffff), source = second >> 16;
 
     if (source != 0 && !address_group(source))
         table_learn(&stations, TABLE_KEY(source), ingress);
-    if (address_group(destination)) {
-        if (address_reserved(destination))
-            drop(frame, ingress, RESERVED);
-        else
-            flood(frame, ingress);
-        return;
-    }
-    int egress = table_lookup(&stations, TABLE_KEY(destination));
-    if (egress == TABLE_NO_PORT) {
-        flood(frame, ingress);
-    } else if ((uint32_t)egress == ingress) {
-        drop(frame, ingress, FILTERED);
-    } else {
-        outbox_add(&outboxes[egress], frame);
-        *recent = (struct recent){first, second, ingress, (uint32_t)egress};
-    }
+    if (address_group(destination))
+        return address_reserved(destination) ? NOT_RESERVED : way_to_others(ingress);
+    int port = table_lookup(&stations, TABLE_KEY(destination));
+    return port == TABLE_NO_PORT       ? way_to_others(ingress)
+           : (uint32_t)port == ingress ? NOT_BACK
+                                       : (uint32_t)port;
 }
 
 static inline uint64_t load(const uint8_t *bytes)
@@ -161,12 +167,18 @@ static void decide_all(unsigned count)
         const uint8_t *header = frame->data + frame->inline_offset;
         uint64_t first = load(header), second = load(header + 4);
 
-        if (__builtin_expect(frame->inline_length < HEADER_BYTES || frame->source >= interface_count, 0))
+        if (__builtin_expect(frame->inline_length < HEADER_BYTES || frame->source >= interface_count, 0)) {
             refuse_irregular(frame);
-        else if (first == recent.first && second == recent.second && frame->source == recent.ingress)
-            outbox_add(&outboxes[recent.egress], frame);
+            continue;
+        }
+        if (first != recent.first || second != recent.second || frame->source != recent.ingress) {
+            recent = (struct recent){first, second, frame->source, 0};
+            recent.way = decide(frame->source, first, second);
+        }
+        if (__builtin_expect(recent.way < PORTS_MAX, 1))
+            outbox_add(&outboxes[recent.way], frame);
         else
-            decide(frame, first, second, &recent);
+            deliver_otherwise(frame, recent.way);
     }
 }
 

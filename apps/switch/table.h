@@ -81,20 +81,22 @@ static inline uint64_t *table_bucket_second(const struct table *table, uint64_t 
     return table->slots + (hash >> 36 & table->mask) * TABLE_WAYS;
 }
 
-/* Where the address is, NULL when it is nowhere. The entry may have expired. */
-static inline uint64_t *table_find(const struct table *table, uint64_t key)
+static inline uint64_t *table_bucket_find(uint64_t *bucket, uint64_t key)
 {
-    uint64_t hash = table_hash(table, key);
-    uint64_t *bucket = table_bucket_first(table, hash);
-
-    for (unsigned i = 0; i < TABLE_WAYS; i++)
-        if ((bucket[i] ^ key) < 0x10000)
-            return &bucket[i];
-    bucket = table_bucket_second(table, hash);
+#pragma GCC unroll 4
     for (unsigned i = 0; i < TABLE_WAYS; i++)
         if ((bucket[i] ^ key) < 0x10000)
             return &bucket[i];
     return NULL;
+}
+
+/* Where the address is, NULL when it is nowhere. The entry may have expired. */
+static inline uint64_t *table_find(const struct table *table, uint64_t key)
+{
+    uint64_t hash = table_hash(table, key);
+    uint64_t *entry = table_bucket_find(table_bucket_first(table, hash), key);
+
+    return entry ? entry : table_bucket_find(table_bucket_second(table, hash), key);
 }
 
 static inline bool table_expired(const struct table *table, uint64_t entry)
