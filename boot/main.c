@@ -7,22 +7,36 @@
 #include "core/cpu.h"
 #include "core/irq.h"
 #include "core/log.h"
+#include "core/pool.h"
 #include "core/setting.h"
 #include "core/string.h"
 #include "core/timer.h"
 #include "drivers/console.h"
 #include "drivers/nic.h"
 #include "drivers/virtio_net.h"
+#include "drivers/virtqueue.h"
 #include "ipc/describe.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
+#include "ipc/port.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
 #include "mm/space.h"
 
-#define NIC_MESSAGES                                                                                         \
-    1792 /* rings of 256 each, the port of the driver with 1024, and what a thread has in hand */
-#define OTHER_MESSAGES 2048 /* ports of services, magazines of CPUs */
+/* Message objects that can be elsewhere than in a port: in an interface's two rings, a batch in the hands of each thread,
+   and in the magazines of each CPU. With the places of all ports, there is always one more. */
+#define MESSAGES_NIC    (2 * VIRTQUEUE_SIZE_MAX)
+#define MESSAGES_THREAD BATON_BATCH
+#define MESSAGES_CPU    POOL_MAGAZINE
+
+static unsigned messages_needed(void)
+{
+    unsigned threads = 0;
+
+    while (thread_at(threads))
+        threads++;
+    return port_places() + nic_count() * MESSAGES_NIC + threads * MESSAGES_THREAD + cpu_count * MESSAGES_CPU;
+}
 
 /* An appliance that is wired to interfaces is nothing without one. */
 static void interfaces_check(void)
@@ -64,7 +78,6 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     board_devices_init();
     interfaces_check();
     boot_check(board_console_start(console_notify));
-    message_pool_init(nic_count() * NIC_MESSAGES + OTHER_MESSAGES);
 
     /* 6. Threads: from here on floating point is trapped. The appliance, still at rest. */
     thread_cpu_init(0);
@@ -72,6 +85,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     console_create(board_name);
     if (!services_create(nic_count()))
         boot_fail("the appliance %s is not as it should be: see above", appliance.name);
+    message_pool_init(messages_needed());
 
     /* 7. The other CPUs; then everything may run. */
     boot_cpus_start();

@@ -33,6 +33,15 @@ struct port *port_find(const char *name)
     return NULL;
 }
 
+unsigned port_places(void)
+{
+    unsigned places = 0;
+
+    for (unsigned i = 0; i < port_count; i++)
+        places += ports[i].capacity;
+    return places;
+}
+
 struct port *port_at(unsigned number)
 {
     return number < port_count ? &ports[number] : NULL;
@@ -97,14 +106,58 @@ void port_sender_remove(struct port *port, struct thread *thread)
 
 /* ---- Sending and taking ---- */
 
+static uint32_t pages_in(struct message *const *messages, unsigned count)
+{
+    uint32_t pages = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        pages += messages[i]->abi.pieces;
+    return pages;
+}
+
+/* Up to `count` messages from the head on. Under take_lock. */
+static unsigned head_take(struct port *port, struct message **messages, unsigned count)
+{
+    uint32_t mask = port->capacity - 1, taken = 0, head = port->head;
+
+    for (; taken < count; taken++) {
+        struct message **place = &port->ring[(head + taken) & mask];
+        messages[taken] = __atomic_load_n(place, __ATOMIC_RELAXED);
+        if (!messages[taken])
+            break;
+        __atomic_store_n(place, NULL, __ATOMIC_RELAXED);
+    }
+    /* release: the places are NULL before anyone can reserve them again */
+    __atomic_store_n(&port->head, head + taken, __ATOMIC_RELEASE);
+    return taken;
+}
+
+/* Drops what is queued, while the port is closed: once it is open again, what it holds is meant for its new life. */
 static void port_drain(struct port *port)
 {
     struct message *messages[16];
     unsigned count;
 
-    while ((count = port_take(port, messages, 16)))
+    do {
+        spin_lock(&port->take_lock);
+        count = __atomic_load_n(&port->closed, __ATOMIC_RELAXED) ? head_take(port, messages, 16) : 0;
+        spin_unlock(&port->take_lock);
+        arch_dmb_ish(); /* else what the messages hold may be read before the pointers were */
+        __atomic_fetch_sub(&port->pages, pages_in(messages, count), __ATOMIC_RELAXED);
         for (unsigned i = 0; i < count; i++)
             message_drop(messages[i]);
+    } while (count);
+}
+
+/* How many of the messages may be queued as far as their pages go; counts those pages. */
+static unsigned pages_reserve(struct port *port, struct message *const *messages, unsigned count)
+{
+    uint32_t pages = pages_in(messages, count);
+
+    if (!pages || __atomic_fetch_add(&port->pages, pages, __ATOMIC_RELAXED) < port->capacity)
+        return count;
+    __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
+    return 0;
 }
 
 /* Reserves up to `count` places; returns how many, the first of them in *first. */
@@ -135,7 +188,10 @@ int port_send(struct port *port, struct message *const *messages, unsigned count
 
     if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
         return BATON_EDEAD;
-    unsigned sent = places_reserve(port, count, &first);
+    count = pages_reserve(port, messages, count);
+    unsigned sent = count ? places_reserve(port, count, &first) : 0;
+    if (sent < count)
+        __atomic_fetch_sub(&port->pages, pages_in(messages + sent, count - sent), __ATOMIC_RELAXED);
     if (!sent)
         return BATON_EFULL;
     arch_dmb_ishst(); /* else the receiver may see a pointer before what it points to */
@@ -150,27 +206,19 @@ int port_send(struct port *port, struct message *const *messages, unsigned count
 
 unsigned port_take(struct port *port, struct message **messages, unsigned count)
 {
-    uint32_t mask = port->capacity - 1, taken = 0;
-
     if (__atomic_load_n(&port->head, __ATOMIC_RELAXED) == __atomic_load_n(&port->tail, __ATOMIC_RELAXED))
         return 0;
     spin_lock(&port->take_lock);
-    uint32_t head = port->head;
-    for (; taken < count; taken++) {
-        struct message **place = &port->ring[(head + taken) & mask];
-        messages[taken] = __atomic_load_n(place, __ATOMIC_RELAXED);
-        if (!messages[taken])
-            break;
-        __atomic_store_n(place, NULL, __ATOMIC_RELAXED);
-    }
-    /* release: the places are NULL before anyone can reserve them again */
-    __atomic_store_n(&port->head, head + taken, __ATOMIC_RELEASE);
+    unsigned taken = head_take(port, messages, count);
     spin_unlock(&port->take_lock);
     if (!taken)
         return 0;
-    /* Else what the messages hold may be read before the pointers were; and we may look for waiting senders
-       before they can see the room (port 3) */
-    arch_dmb_ish();
+    /* Else what the messages hold may be read before the pointers were */
+    arch_dmb_ishld();
+    uint32_t pages = pages_in(messages, taken);
+    if (pages)
+        __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
+    arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */
     waiters_wake(&port->senders);
     return taken;
 }
@@ -195,5 +243,7 @@ void port_close(struct port *port)
 
 void port_open(struct port *port)
 {
+    spin_lock(&port->take_lock);
     __atomic_store_n(&port->closed, false, __ATOMIC_RELEASE);
+    spin_unlock(&port->take_lock);
 }

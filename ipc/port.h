@@ -14,6 +14,8 @@
  * waiting senders.
  *   4. A closed port holds nothing: what is published while it closes is dropped by whichever of the two sees
  * it.
+ *   5. The messages queued carry at most `capacity` pages and those of one batch more per CPU: pages in flight are
+ *      charged to no service, so it is the ports that keep one sender from filling the IPC region.
  *
  * Errors: enum baton_error. Interrupts are masked in every call.
  */
@@ -46,6 +48,7 @@ struct port {
     char name[PORT_NAME];
     struct service *receiver;
     uint32_t capacity;         /* a power of two */
+    uint32_t pages;            /* (atomic) IPC pages in the messages queued: invariant 5 */
     uint32_t tail;             /* (atomic) places reserved by senders, ever */
     uint32_t head;             /* (take_lock; read by all) places emptied, ever */
     bool closed;               /* (atomic) the receiver has stopped */
@@ -58,12 +61,14 @@ struct port {
 /* Makes a port. Boot only. `capacity` is a power of two. */
 struct port *port_create(const char *name, struct service *receiver, uint32_t capacity);
 struct port *port_find(const char *name);
+/* Places in all ports together: that many message objects can be queued at once. */
+unsigned port_places(void);
 /* Ports by number, 0 .. until NULL. */
 struct port *port_at(unsigned number);
 
 /*
  * Sends up to `count` objects; returns how many the port took, from the front: those are the port's now, the
- * rest are still the caller's. BATON_EFULL when none fitted, BATON_EDEAD when the port is closed. Wakes the
+ * rest are still the caller's. BATON_EFULL when none fitted (places or pages), BATON_EDEAD when the port is closed. Wakes the
  * receiver. Does not wait. Cost: one exclusive update, one full barrier per call.
  */
 int port_send(struct port *port, struct message *const *messages, unsigned count);

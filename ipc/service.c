@@ -6,6 +6,7 @@
 #include "core/irq.h"
 #include "core/log.h"
 #include "core/string.h"
+#include "core/timer.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
 #include "ipc/rpc.h"
@@ -14,6 +15,9 @@
 
 #define SPSR_EL0 0x0 /* EL0t, interrupts open */
 #define SPSR_EL1 0x4 /* EL1t: EL1 on SP_EL0 */
+
+#define QUICK_LIFE_NS   1000000000
+#define QUICK_LIVES_MAX 100
 
 struct service services[SERVICES_MAX];
 unsigned service_count;
@@ -141,10 +145,24 @@ static void memory_reset(struct service *service)
     memset(data + service->program->data_size, 0, size - service->program->data_size);
 }
 
+/* True for a service that does nothing but fault: it would keep its CPU and the console busy for ever. */
+static bool restart_is_vain(struct service *service)
+{
+    bool quick = timer_now() - service->started < timer_ticks(QUICK_LIFE_NS);
+
+    service->quick_lives = quick ? service->quick_lives + 1 : 0;
+    return service->quick_lives == QUICK_LIVES_MAX;
+}
+
 static void restart(struct service *service)
 {
     struct port *port;
 
+    if (restart_is_vain(service)) {
+        log_print("service %s stays stopped: %u lives of less than a second in a row\n", service->name,
+                  service->quick_lives);
+        return;
+    }
     service->restarts++;
     service->faulted = false;
     memory_reset(service);
@@ -152,6 +170,7 @@ static void restart(struct service *service)
         if (port->receiver == service)
             port_open(port);
     log_print("service %s starts again (%u)\n", service->name, service->restarts);
+    service->started = timer_now();
     __atomic_store_n(&service->state, SERVICE_RUNNING, __ATOMIC_RELEASE);
     service_thread_start(service, 0, 0, 0, service->row->cpu % cpu_count);
 }

@@ -75,6 +75,8 @@ struct service {
     uint32_t state;         /* (atomic) enum service_state */
     uint32_t threads_alive; /* (atomic) */
     uint32_t restarts;
+    uint32_t quick_lives;            /* lives of less than a second in a row: too many end its restarts */
+    uint64_t started;                /* when its life began, in counter ticks */
     struct port *port; /* its own, NULL when it has none */
     struct thread *threads[BATON_THREADS];
     struct handle handles[HANDLES_MAX];
