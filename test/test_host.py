@@ -54,9 +54,10 @@ def test_ownership_other_seeds(build, run_program, seed):
     run_program(build.host("ownership_random"), 2 * 10**5, BATON_RANDOM_SEED=str(seed))
 
 
-@named("host-port-threads")
-def test_port_threads(build, run_program):
-    run_program(build.host("port_threads"))
+@named("host-{what}-threads")
+@pytest.mark.parametrize("what", ["port", "pages"])
+def test_threads(build, run_program, what):
+    run_program(build.host(f"{what}_threads"))
 
 
 @named("host-clang")
@@ -67,6 +68,7 @@ def test_clang(build, run_program):
         run_program(build.host(program, clang))
     run_program(build.host("ownership_random", clang), 2 * 10**5)
     run_program(build.host("port_threads", clang), 10**4)
+    run_program(build.host("pages_threads", clang), 5 * 10**4)
 
 
 @named("seeded-{seed}")

@@ -1,7 +1,7 @@
 /*
  * The machine whose CPUs are host threads: see machine_threads.c.
  *
- * Owns: one MiB of memory, to be given to mm/frame.h.
+ * Owns: four MiB of memory, to be given to mm/frame.h.
  */
 #ifndef TEST_HOST_MACHINE_THREADS_H
 #define TEST_HOST_MACHINE_THREADS_H

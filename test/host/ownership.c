@@ -419,8 +419,26 @@ void do_device_filled(uint32_t page, uint32_t length, struct transit *transit)
     check_page(page);
 }
 
+/* What goes out on a wire is what the sender could have read (page 7). */
+static void check_sent_bytes(const struct transit *transit)
+{
+    uint32_t page = transit->piece.page;
+    uint64_t mask = grains_of(&transit->piece);
+
+    for (unsigned i = 0; i < GRAINS; i++) {
+        uint32_t first;
+        memcpy(&first, machine_memory(page_phys(page)) + i * GRAIN, sizeof(first));
+        if (!(mask >> i & 1) || (first == reference[page].tag[i] && transit->visible >> i & 1))
+            continue;
+        if (first || reference[page].kept >> i & 1)
+            machine_fail("page %u offset %u: a device sends old bytes 0x%x, or not what was written (page 7)",
+                         page, i * GRAIN, first);
+    }
+}
+
 void do_device_sent(struct transit *transit)
 {
+    check_sent_bytes(transit);
     page_sent_out(&transit->piece.page, 1);
     lose(transit->piece.page, 0);
     check_page(transit->piece.page);

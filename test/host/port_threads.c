@@ -41,21 +41,6 @@ static uint32_t senders_left;     /* (atomic) */
 
 /* ---- What the kernel's objects call ---- */
 
-void panic(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    exit(3);
-}
-
-void log_print(const char *format, ...)
-{
-    (void)format;
-}
-
 struct space *space_at(unsigned number)
 {
     (void)number;

@@ -524,6 +524,21 @@ static void test_scrub_edges(void **state)
     }
 }
 
+/* A page that its sender never touched shows nothing of its last owner, not even to a device. */
+static void test_untouched_page_to_a_device(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < 2 * PAGES; i++) {
+        uint32_t page = get(a);
+        write_all(0, page);
+        assert_int_equal(do_release(a, page), 0);
+        page = get(b);
+        struct transit transit = sent(b, (struct baton_piece){page, 64, 1536}, false);
+        do_device_sent(&transit);
+    }
+}
+
 /* A forwarder that never looked may not pass on more than it was given. */
 static void test_hull_only_narrows(void **state)
 {
@@ -600,6 +615,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_receive_ring),
     cmocka_unit_test(test_flood_to_devices),
     cmocka_unit_test(test_scrub_edges),
+    cmocka_unit_test(test_untouched_page_to_a_device),
     cmocka_unit_test(test_hull_only_narrows),
     cmocka_unit_test(test_filler_beside_a_stranger),
     cmocka_unit_test(test_own_bytes_are_not_scrubbed),
