@@ -113,8 +113,7 @@ void page_slot_lose(struct page *page, struct slot *slot)
         return;
     if (slot->mapped && !(seed(SEED_EARLY_RECYCLE) && page->used == 1))
         unmap_synchronous(space_at(slot->space)->table, page_number(page));
-    page->previous = slot->space;
-    page->changed = arch_counter_peek();
+    page_note_giver(page, slot->space);
     *slot = page->slots[--page->used];
 }
 
@@ -165,7 +164,7 @@ void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set
         next = (state & keep) | STATE_OWNER(space) | STATE_TOTAL(1) | set;
     } while (
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    page->changed = arch_counter_peek();
+    page_note_change(page);
 }
 
 int page_get(struct space *space, uint32_t *pages, unsigned count)
@@ -296,8 +295,7 @@ int page_send(struct space *space, const struct baton_piece *piece, bool duplica
         if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
-        page->previous = space->number;
-        page->changed = arch_counter_peek();
+        page_note_giver(page, space->number);
         cpu_self()->counters[COUNT_TLB_SKIPPED]++;
         cpu_self()->counters[COUNT_PAGES_MOVED]++;
         return 0;
@@ -338,8 +336,7 @@ int page_receive(struct space *space, struct baton_piece *piece)
         if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
-        page->previous = 0;
-        page->changed = arch_counter_peek();
+        page_note_giver(page, 0);
         cpu_self()->counters[COUNT_PAGES_MOVED]++;
         return 0;
     }

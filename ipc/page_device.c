@@ -110,7 +110,9 @@ void page_describe(uint32_t number, struct page_info *info)
     uint64_t flags = arch_irq_save();
     uint64_t state = page_lock(page);
 
-    *info = (struct page_info){.owners = page->used, .previous = page->previous, .changed = page->changed};
+    *info = (struct page_info){.owners = page->used,
+                               .previous = __atomic_load_n(&page->previous, __ATOMIC_RELAXED),
+                               .changed = __atomic_load_n(&page->changed, __ATOMIC_RELAXED)};
     for (unsigned i = 0; i < page->used; i++) {
         info->total += page->slots[i].count;
         info->kernel |= page->slots[i].space == 0;

@@ -9,6 +9,7 @@
 #define IPC_PAGE_STATE_H
 
 #include <stdint.h>
+#include "core/arch.h"
 #include "core/pool.h"
 #include "ipc/page.h"
 
@@ -59,8 +60,8 @@ struct slot {
 
 struct page {
     uint64_t state;   /* (atomic) */
-    uint64_t changed; /* when the owner changed last; written by whoever made the change */
-    uint8_t previous; /* who gave it up last */
+    uint64_t changed; /* (atomic) when the owner changed last: for reports, see page_note_change */
+    uint8_t previous; /* (atomic) who gave it up last: likewise */
     uint8_t used;     /* (lock) slots in use */
     uint8_t reserved[6];
     struct slot slots[PAGE_SLOTS]; /* (lock) */
@@ -71,6 +72,18 @@ _Static_assert(SPACES_MAX <= PAGE_NOBODY, "PAGE_NOBODY is no space");
 extern struct page *page_table;
 extern uint32_t page_table_count;
 extern struct pool page_pool;
+
+/* Written by whoever has just changed the owner, with or without the lock: a report may pair those of two changes. */
+static inline void page_note_change(struct page *page)
+{
+    __atomic_store_n(&page->changed, arch_counter_peek(), __ATOMIC_RELAXED);
+}
+
+static inline void page_note_giver(struct page *page, unsigned space)
+{
+    __atomic_store_n(&page->previous, (uint8_t)space, __ATOMIC_RELAXED);
+    page_note_change(page);
+}
 
 static inline uint32_t page_number(const struct page *page)
 {
