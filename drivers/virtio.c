@@ -62,7 +62,8 @@ bool virtio_negotiate(const struct virtio_transport *transport, const char *name
         required |= VIRTIO_F_VERSION_1;
     }
     if ((offered & required) != required) {
-        log_print("%s: features offered %lx, expected at least %lx\n", name, offered, required);
+        log_print("%s: lacks features %lx (offers %lx, expected at least %lx)\n", name, required & ~offered,
+                  offered, required);
         return refuse(transport);
     }
     transport->ops->features_write(transport, offered & wanted);

@@ -26,6 +26,10 @@
  * Transmit: header, inline data and pieces become descriptors. A full ring leaves the messages in the port,
  * whose senders then wait or see BATON_EFULL.
  *
+ * Interrupts are off while the thread works. When nothing is left to do it lets others run, polls on for 2
+ * microseconds as long as nobody wants the CPU, and then sleeps: woken by the device (for transmitted frames
+ * only while there are some in the ring, so that pages come back at every quiet point) or by the port.
+ *
  * Invariants
  *   1. What lies in a ring is owned by the kernel (space 0), and no CPU touches it until the device has
  *      given it back.
