@@ -107,6 +107,7 @@ void panic_at(const struct trapframe *frame, const char *reason)
     panic_begin(reason);
     log_print("\npanic: %s\n  on CPU %u\n", reason, cpu_number());
     print_location("at", frame->elr);
+    print_location("lr", frame->x[30]); /* the caller, if the function had not yet made its frame record */
     print_backtrace(frame->x[29]);
     print_registers(frame);
     if (describer)
