@@ -12,6 +12,7 @@ from naming import long, named
 UNITS = {
     "machine": "test_machine",  # the simulated machine itself finds what it is there to find
     "pages": "test_pages",
+    "scrub": "test_scrub",
     "mm": "test_mm",
     "ipc": "test_ipc",
     "core": "test_core",
