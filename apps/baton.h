@@ -87,7 +87,8 @@ static inline int baton_send(int port, struct baton_message *message, uint64_t f
  * BATON_TRUST_SENDER if the caller trusts all who may send here not to write any more (saves the wait for
  * their unmap, DASH 3.4). Without it, what is read does not change any more.
  * Errors: BATON_EINVAL count not 1..64; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_ELIMIT when the
- * service would own more pages than its row in the appliance's table allows (the message stays queued).
+ * service owns as many pages as its row in the appliance's table allows (the messages stay queued; the last batch
+ * before that may take it beyond the limit).
  * Cost: one trap; header, inline bytes and pieces are copied once. DASH 3.2 receive().
  */
 int baton_receive_batch(int port, struct baton_message *const *messages, unsigned count, uint64_t flags,
