@@ -78,8 +78,8 @@ struct baton_piece {
 
 /*
  * A message (DASH 3.2): header, inline data, descriptors. Its bytes are the inline data followed by the
- * pieces in order. The kernel copies the header words, the inline bytes in use and the pieces in use, and
- * nothing else.
+ * pieces in order. The kernel copies the header words, the inline bytes
+ * in use and the pieces in use, and nothing else.
  */
 struct baton_message {
     uint32_t length;       /* all bytes: inline_length and every piece */
@@ -117,6 +117,8 @@ struct baton_start {
     uint64_t tls;        /* base of this thread's block: 16-byte TCB, then room for .tdata and .tbss */
     uint64_t heap_start; /* the service's heap */
     uint64_t heap_end;
+    uint64_t config;       /* the configuration file that came with the image, read-only; 0 when there was none */
+    uint64_t config_size;  /* bytes */
 };
 
 /* ---- The appliance's tables: const data of the image, written in apps/<appliance>/appliance.c ---- */
@@ -146,8 +148,8 @@ struct baton_service {
 /*
  * A wire gives `from` the right to send to the port `to`. "net*" stands for each network interface. A port is
  * named after its service ("forward") or is a further one of it ("forward.control"). The receiver learns the
- * wire from message.source: the number of the interface, or BATON_SOURCE_SERVICE + the row of the service in
- * the table.
+ * wire from message.source: the number of the interface, or
+ * BATON_SOURCE_SERVICE + the row of the service in the table.
  */
 struct baton_wire {
     const char *from;

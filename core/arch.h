@@ -1,6 +1,6 @@
 /*
- * The only inline assembly of the kernel: system registers, barriers, TLB and cache operations, exclusive
- * accesses.
+ * The only inline assembly of the kernel: system registers, barriers,
+ * TLB and cache operations, exclusive accesses.
  *
  * Owns: nothing. Each operation that orders or invalidates says what goes wrong without it; the caller says
  * why it stands where it stands. The host build of mm/ and ipc/ replaces this file by
@@ -40,8 +40,8 @@ static inline uint64_t arch_virt_to_phys(const void *linear)
 
 struct cpu;
 
-/* The per-CPU block, kept in TPIDR_EL1. Not volatile: a thread in the kernel with interrupts masked stays
- * put. */
+/* The per-CPU block, kept in TPIDR_EL1. Not volatile: a thread in
+ * the kernel with interrupts masked stays put. */
 static inline struct cpu *arch_cpu_get(void)
 {
     struct cpu *cpu;
@@ -93,8 +93,8 @@ static inline void arch_relax(void)
     __asm__ volatile("yield" ::: "memory");
 }
 
-/* Waits for an interrupt, also while they are masked: the caller unmasks afterwards, so none is missed
- * between. */
+/* Waits for an interrupt, also while they are masked: the caller
+ * unmasks afterwards, so none is missed between. */
 static inline void arch_wait_for_interrupt(void)
 {
     __asm__ volatile("dsb sy\n\twfi" ::
@@ -231,8 +231,8 @@ static inline void arch_tlbi_all_broadcast(void)
     __asm__ volatile("tlbi vmalle1is" ::: "memory");
 }
 
-/* Makes `root` with `asid` the live user table of this CPU. The ISB keeps later accesses from using the old
- * one. */
+/* Makes `root` with `asid` the live user table of this CPU. The ISB
+ * keeps later accesses from using the old one. */
 static inline void arch_table_set(uint64_t root, uint16_t asid)
 {
     arch_sysreg_write(ttbr0_el1, (uint64_t)asid << 48 | root);
@@ -259,8 +259,8 @@ static inline void arch_zero_line(void *line)
     __asm__ volatile("dc zva, %0" ::"r"(line) : "memory");
 }
 
-/* Writes a line back to memory: who reads with its MMU off (a CPU that starts) would see what was there
- * before. */
+/* Writes a line back to memory: who reads with its MMU off (a CPU
+ * that starts) would see what was there before. */
 static inline void arch_cache_clean(const void *line)
 {
     __asm__ volatile("dc cvac, %0" ::"r"(line) : "memory");

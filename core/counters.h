@@ -1,9 +1,13 @@
 /*
- * Counters of the whole machine: one array per CPU, written by that CPU alone without a barrier, summed when
- * read.
+ * Counters of the whole machine: one array per CPU, written by that
+ * CPU alone without a barrier, summed when read.
  *
- * Owns: cpu->counters[]. Invariant 1: a counter only grows. Invariant 2: a sum read while others count is
- * some value that each summand had in the meantime; at a quiet point it is exact.
+ * Owns: cpu->counters[].
+ *
+ * Invariants
+ *   1. A counter only grows.
+ *   2. A sum read while others count is made of values that each summand had in the meantime; at a quiet point it
+ *      is exact.
  */
 #ifndef CORE_COUNTERS_H
 #define CORE_COUNTERS_H
@@ -30,8 +34,8 @@ enum counter {
     COUNTERS
 };
 
-/* Adds to the calling CPU's counter. Interrupts must be masked, or the thread might move on between load and
- * store. */
+/* Adds to the calling CPU's counter. Interrupts must be masked, or
+ * the thread might move on between load and store. */
 void counter_add(enum counter counter, uint64_t amount);
 
 /* Sum over all CPUs. */

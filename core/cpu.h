@@ -1,9 +1,8 @@
 /*
  * CPUs: one block of data for each, found through TPIDR_EL1.
  *
- * Owns: cpus[], cpu_count. A block is written by its own CPU only, except the fields marked (a), which are
- * atomic. Locking key: (o) own CPU with interrupts masked, (a) atomic, (b) written at boot, constant
- * afterwards.
+ * Owns: cpus[], cpu_count. A block is written by its own CPU only, except the fields marked (a).
+ * Locking key: (o) own CPU with interrupts masked, (a) atomic, (b) written at boot, constant afterwards.
  */
 #ifndef CORE_CPU_H
 #define CORE_CPU_H

@@ -1,8 +1,9 @@
 /*
  * Interrupts: numbers and handlers here, the controller behind a table of operations that its driver sets.
  *
- * Owns: the table of handlers. Handlers run with interrupts masked, on the stack of what was interrupted, and do not
- * wait. Invariant 1: an interrupt without a handler is masked and reported once, so that it cannot storm.
+ * Owns: the table of handlers. Handlers run with interrupts masked, on the stack of what was interrupted, and do
+ * not wait.
+ * Invariant 1: an interrupt without a handler is masked and reported once, so that it cannot storm.
  */
 #ifndef CORE_IRQ_H
 #define CORE_IRQ_H

@@ -1,9 +1,10 @@
 /*
- * The address layout, on one screen. No two objects of an image share a virtual address, whichever space they
- * are in.
+ * The address layout, on one screen. No two objects of an image share a
+ * virtual address, whichever space they are in.
  *
  *   TTBR0 (one table per isolated service; one, EL1-only, for all trusted services), 39 bits:
  *     0x10_0000_0000 + n * 256 MiB   slot n: one service's text, rodata, data, bss, heap, stacks
+ *     0x30_0000_0000                 the configuration file, read-only, the same in every space
  *     0x40_0000_0000                 the IPC region: page i of it is the same page in every space
  *
  *   TTBR1 (the kernel; EL1 only, global), 39 bits:
@@ -21,6 +22,9 @@
 
 #define SLOT_BASE 0x1000000000ul
 #define SLOT_SIZE 0x10000000ul
+
+#define CONFIG_BASE      0x3000000000ul
+#define CONFIG_SIZE_MAX  0x1000000ul /* 16 MiB */
 
 #define IPC_BASE 0x4000000000ul
 

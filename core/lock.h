@@ -2,9 +2,9 @@
  * Spinlocks, and the few atomic operations that the kernel uses. Built on the compiler's C11 atomics, which
  * become exclusive loads and stores on a Cortex-A72 (no LSE, and -mno-outline-atomics keeps libgcc out).
  *
- * Invariant 1: a spinlock is taken with interrupts masked and held for a bounded time; no one waits or faults
- * under it. Invariant 2: locks are taken in the order in which their headers rank them: port, page, pool,
- * asid, log.
+ * Invariants
+ *   1. A spinlock is taken with interrupts masked and held for a bounded time; no one waits or faults under it.
+ *   2. Locks are taken in the order in which their headers rank them: port, page, pool, asid, log.
  */
 #ifndef CORE_LOCK_H
 #define CORE_LOCK_H

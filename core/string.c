@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-/* Else GCC recognises the loops below as the functions that they implement, and makes each of them call
- * itself. */
+/* Else GCC recognises the loops below as the functions that they
+ * implement, and makes each of them call itself. */
 #define PLAIN_LOOPS __attribute__((optimize("no-tree-loop-distribute-patterns")))
 
 /* Sixteen bytes at any address: becomes one LDP or STP. May alias whatever is copied. */

@@ -8,8 +8,8 @@
  * the call returns -1; what was copied before the fault stays copied.
  *
  * The plain calls use LDTR and STTR, which have EL0's rights: for isolated services. Pages of trusted
- * services are closed to EL0, so theirs are read and written by the calls that end in _trusted, as the kernel
- * itself.
+ * services are closed to EL0, so theirs are read and written by the
+ * calls that end in _trusted, as the kernel itself.
  *
  * Return 0, or -1 after a fault. Addresses are 8-byte aligned. Cost: about 10 instructions for every 4 words.
  */
