@@ -73,6 +73,7 @@ def hosts():
 
 def joined(boot, switch, hosts, **settings):
     machine = boot(switch, nics=[Nic("tap", host.tap) for host in hosts], **settings)
+    machine.qmp_command("query-status")  # it answers when QEMU has opened the taps: now they can move
     for host in hosts:
         host.plug()
     machine.wait_ready()
