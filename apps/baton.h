@@ -308,6 +308,12 @@ int baton_setting(const char *name, char *value, unsigned size);
 int baton_setting_number(const char *name, uint64_t least, uint64_t most, uint64_t *value);
 
 /*
+ * The configuration file that came with the image (QEMU: -initrd, ./baton: --config), or NULL and 0. Read-only, there for
+ * the life of the service; not ended by a 0. No trap.
+ */
+const char *baton_config(size_t *size);
+
+/*
  * A new counter by that name ([a-z0-9_], up to 23), published with the service's statistics; `interface` >=
  * 0: among the drops of that NIC. Returns where to count, with plain stores by one thread at a time. Counters
  * are made at the start and live as long as the service; NULL when there are BATON_COUNTERS already. One

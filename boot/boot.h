@@ -40,6 +40,9 @@ uint64_t boot_memory_bytes(void);
  */
 void boot_memory_map(void);
 
+/* What came as initrd: the appliance's configuration file. NULL and 0 when there is none. */
+const void *boot_config(uint64_t *size);
+
 /* The block for IPC pages: contiguous, on 2 MiB, in no map. */
 uint64_t boot_ipc_phys(void);
 uint32_t boot_ipc_pages(void);

@@ -50,6 +50,8 @@ static void interfaces_check(void)
 void boot_main(uint64_t tree_phys, uint64_t image_phys)
 {
     const char *command_line;
+    const void *config;
+    uint64_t config_size;
 
     /* 1. What machine is this? From the first call on errors can be seen. */
     boot_console_init(tree_phys);
@@ -83,7 +85,8 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     thread_cpu_init(0);
     panic_describer_set(describe_current);
     console_create(board_name);
-    if (!services_create(nic_count()))
+    config = boot_config(&config_size);
+    if (!services_config(config, config_size) || !services_create(nic_count()))
         boot_fail("the appliance %s is not as it should be: see above", appliance.name);
     message_pool_init(messages_needed());
 

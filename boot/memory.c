@@ -30,7 +30,7 @@ struct ranges {
 static struct ranges mapped; /* RAM that the linear map will hold */
 static struct ranges usable; /* the part of it that is free */
 static uint64_t total;
-static struct range image, ipc;
+static struct range image, ipc, config;
 
 /* boot/kernel.ld */
 extern char text_start[], text_end[], data_start[], image_end[];
@@ -85,8 +85,10 @@ static void remove_loaded(const void *tree)
 
     remove_bytes(tree_phys, tree_phys + device_tree_size());
     if (device_tree_number(chosen, "linux,initrd-start", &start) &&
-        device_tree_number(chosen, "linux,initrd-end", &end) && start < end)
+        device_tree_number(chosen, "linux,initrd-end", &end) && start < end) {
         remove_bytes(start, end);
+        config = (struct range){start, end};
+    }
     for (int i = 0; i < fdt_num_mem_rsv(tree); i++)
         if (!fdt_get_mem_rsv(tree, i, &start, &size))
             remove_bytes(start, start + size);
@@ -216,4 +218,10 @@ uint64_t boot_ipc_phys(void)
 uint32_t boot_ipc_pages(void)
 {
     return (uint32_t)((ipc.end - ipc.start) >> PAGE_SHIFT);
+}
+
+const void *boot_config(uint64_t *size)
+{
+    *size = config.end - config.start;
+    return *size ? arch_phys_to_virt(config.start) : NULL;
 }

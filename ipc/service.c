@@ -68,7 +68,9 @@ static void stack_prepare(struct service *service, unsigned slot, uint64_t entry
                                      .argument = argument,
                                      .tls = *tls,
                                      .heap_start = service->writable_end - service->row->heap,
-                                     .heap_end = service->writable_end};
+                                     .heap_end = service->writable_end,
+                                     .config = services_config_size() ? CONFIG_BASE : 0,
+                                     .config_size = services_config_size()};
     *frame = (struct trapframe){.elr = service->program->entry, .sp = *tls};
     frame->spsr = service->placement == BATON_ISOLATED ? SPSR_EL0 : SPSR_EL1;
     frame->x[0] = start;

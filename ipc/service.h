@@ -101,6 +101,13 @@ extern unsigned service_count;
 struct service *service_create_driver(const char *name, unsigned queue);
 
 /*
+ * Boot, before services_create: keeps a copy of the configuration file, which every service then finds at CONFIG_BASE.
+ * False, with a message, when it is larger than CONFIG_SIZE_MAX.
+ */
+bool services_config(const void *file, uint64_t size);
+uint64_t services_config_size(void);
+
+/*
  * Boot: makes all services of the appliance, their spaces, threads, ports and wires. `interfaces` is how many
  * net* there are. Every mistake in the tables is reported by name; returns false then, and nothing has
  * started.

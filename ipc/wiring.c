@@ -12,6 +12,8 @@
 #include "mm/kernel_map.h"
 #include "mm/space.h"
 
+static uint64_t config_size;
+
 static bool mistake(const char *what, const char *name)
 {
     log_print("appliance %s: %s: %s\n", appliance.name, name, what);
@@ -59,6 +61,27 @@ struct service *service_create_driver(const char *name, unsigned queue)
     if (service && queue && !port_add(service, name, queue))
         return NULL;
     return service;
+}
+
+/* ---- Configuration ---- */
+
+bool services_config(const void *file, uint64_t size)
+{
+    if (size > CONFIG_SIZE_MAX)
+        return mistake("it is larger than 16 MiB", "the configuration file");
+    config_size = size;
+    if (!size)
+        return true;
+    /* A copy in frames of its own: beside the loader's lies memory that no service may read */
+    uint64_t phys = frame_alloc((unsigned)((size + PAGE_MASK) / PAGE_SIZE), "the configuration file");
+    memcpy(arch_phys_to_virt(phys), file, size);
+    space_map_shared(CONFIG_BASE, phys, (size + PAGE_MASK) & ~PAGE_MASK);
+    return true;
+}
+
+uint64_t services_config_size(void)
+{
+    return config_size;
 }
 
 /* ---- Programs ---- */

@@ -26,12 +26,34 @@ static struct {
     uint64_t *used;              /* (lock) bitmap */
 } asid;
 
+static struct {
+    uint64_t va, pa, size;
+} shared; /* mapped in every table */
+
+static void shared_map(struct table *table)
+{
+    if (shared.size)
+        pagetable_map(&table->pages, shared.va, shared.pa, shared.size,
+                      MAP_PRIVATE | (table->user ? MAP_USER : 0));
+}
+
 static void table_create(bool user)
 {
     struct table *table = &tables[table_count++];
 
     pagetable_create(&table->pages, region_pages);
     table->user = user;
+    shared_map(table);
+}
+
+void space_map_shared(uint64_t va, uint64_t pa, uint64_t size)
+{
+    invariant(!shared.size, "space: one range is shared");
+    shared.va = va;
+    shared.pa = pa;
+    shared.size = size;
+    for (unsigned i = 0; i < table_count; i++)
+        shared_map(&tables[i]);
 }
 
 void space_init(uint32_t ipc_pages, unsigned asid_bits)

@@ -56,6 +56,9 @@ struct space *space_at(unsigned number);
  * or EL1. */
 void space_map(struct space *space, uint64_t va, uint64_t pa, uint64_t size, unsigned flags);
 
+/* Maps memory read-only at the same address in every table, those that are made later too. Boot only, once. */
+void space_map_shared(uint64_t va, uint64_t pa, uint64_t size);
+
 /*
  * Makes the table live on this CPU; nothing when it is already. Interrupts masked.
  * Cost: one TTBR0 write, one DSB the first time on this CPU.

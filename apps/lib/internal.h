@@ -23,6 +23,7 @@ __attribute__((noreturn)) void baton_undefined(void);
 void library_heap_init(uint64_t start, uint64_t end);
 void library_time_init(void);
 void library_counters_init(void);
+void library_config_init(const char *file, size_t size);
 
 /* Prints what this thread has of an unfinished line. */
 void library_line_flush(void);

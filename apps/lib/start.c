@@ -47,5 +47,6 @@ void baton_start(const struct baton_start *start)
     library_heap_init(start->heap_start, start->heap_end);
     library_time_init();
     library_counters_init();
+    library_config_init((const char *)start->config, start->config_size);
     exit(main());
 }
