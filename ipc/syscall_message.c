@@ -122,11 +122,41 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
 
 /* ---- Receive ---- */
 
-/* Takes at least one message, waiting for it until `deadline`; returns how many, or an error. */
-static int batch_take(struct service *service, struct port *port, struct batch *batch, uint64_t timeout)
+/* Reads the first `count` addresses of the service's buffers; returns how many can be written, from the front. */
+static int buffers_check(const struct service *service, struct batch *batch, uint64_t from, unsigned count)
+{
+    int error = transfer_read_words(service, batch->addresses, from, count);
+
+    for (unsigned i = 0; !error && i < count; i++) {
+        if (batch->addresses[i] & 7)
+            error = BATON_EINVAL;
+        else if (!transfer_writable(service, batch->addresses[i], sizeof(struct baton_message)))
+            error = BATON_EFAULT;
+        if (error && i)
+            return (int)i; /* the next call meets this one first */
+    }
+    return error ? error : (int)count;
+}
+
+/* What is queued now, as far as there are buffers for it. Only those that are needed are looked at: a batch of 64 may
+   get one message. The first one has been checked. */
+static unsigned take_queued(struct service *service, struct port *port, struct batch *batch, uint64_t from)
+{
+    unsigned depth = port_depth(port), count = depth < batch->count ? depth : batch->count;
+
+    if (count > 1) {
+        int checked = buffers_check(service, batch, from, count);
+        count = checked > 0 ? (unsigned)checked : 1;
+    }
+    return count ? port_take(port, batch->messages, count) : 0;
+}
+
+/* Takes at least one message, waiting for it until `timeout` is over; returns how many, or an error. */
+static int batch_take(struct service *service, struct port *port, struct batch *batch, uint64_t from,
+                      uint64_t timeout)
 {
     struct thread *self = thread_self();
-    unsigned taken = port_take(port, batch->messages, batch->count);
+    unsigned taken = take_queued(service, port, batch, from);
 
     if (taken)
         return (int)taken;
@@ -136,12 +166,12 @@ static int batch_take(struct service *service, struct port *port, struct batch *
     bool in_time = true;
     while (!taken && in_time && running(service)) {
         port_receiver_add(port, self);
-        taken = port_take(port, batch->messages, batch->count);
+        taken = take_queued(service, port, batch, from);
         if (!taken)
             in_time = thread_park(deadline);
         port_receiver_remove(port, self);
         if (!taken)
-            taken = port_take(port, batch->messages, batch->count);
+            taken = take_queued(service, port, batch, from);
     }
     return taken ? (int)taken : in_time ? BATON_EDEAD : BATON_ETIMEOUT;
 }
@@ -179,19 +209,16 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
         return error;
     if (args[3] & ~RECEIVE_FLAGS)
         return BATON_EINVAL;
-    if ((error = addresses_read(service, &batch, args[1], args[2])))
+    if (!args[2] || args[2] > BATON_BATCH)
+        return BATON_EINVAL;
+    if ((error = buffers_check(service, &batch, args[1], 1)) < 0)
         return error;
-    for (unsigned i = 0; i < batch.count; i++) {
-        if (batch.addresses[i] & 7)
-            return BATON_EINVAL;
-        if (!transfer_writable(service, batch.addresses[i], sizeof(struct baton_message)))
-            return BATON_EFAULT;
-    }
+    batch.count = (unsigned)args[2];
     /* Who owns none may always receive: a service that is allowed no page still gets messages without any */
     uint32_t owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
     if (owned && owned >= service->space->page_limit)
         return BATON_ELIMIT;
-    int taken = batch_take(service, port, &batch, args[4]);
+    int taken = batch_take(service, port, &batch, args[1], args[4]);
     return taken < 0 ? taken : batch_deliver(service, &batch, (unsigned)taken, args[3]);
 }
 
