@@ -117,8 +117,8 @@ struct baton_start {
     uint64_t tls;        /* base of this thread's block: 16-byte TCB, then room for .tdata and .tbss */
     uint64_t heap_start; /* the service's heap */
     uint64_t heap_end;
-    uint64_t config;       /* the configuration file that came with the image, read-only; 0 when there was none */
-    uint64_t config_size;  /* bytes */
+    uint64_t config; /* the configuration file that came with the image, read-only; 0 when there was none */
+    uint64_t config_size; /* bytes */
 };
 
 /* ---- The appliance's tables: const data of the image, written in apps/<appliance>/appliance.c ---- */

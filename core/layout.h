@@ -23,8 +23,8 @@
 #define SLOT_BASE 0x1000000000ul
 #define SLOT_SIZE 0x10000000ul
 
-#define CONFIG_BASE      0x3000000000ul
-#define CONFIG_SIZE_MAX  0x1000000ul /* 16 MiB */
+#define CONFIG_BASE     0x3000000000ul
+#define CONFIG_SIZE_MAX 0x1000000ul /* 16 MiB */
 
 #define IPC_BASE 0x4000000000ul
 
