@@ -26,9 +26,8 @@
  * touches a page that it does not own, or writes a read-only one. baton_message_write and _append know that,
  * and copy first.
  *
- * A page is mapped at the first access to it (a fault of some 300 instructions, which the service does not
- * notice), or in receive when BATON_IMMEDIATE_ACCESS asks for it. Who never touches a page pays nothing for
- * it.
+ * A page is mapped at the first access to it (a fault, which the service does not notice), or in receive when
+ * BATON_IMMEDIATE_ACCESS asks for it. Who never touches a page pays nothing for it.
  *
  * Costs are given as traps (one svc each) and bytes copied. The same source runs isolated (EL0) and trusted
  * (EL1).
@@ -283,7 +282,7 @@ int baton_sleep(uint64_t ns);
  * same. */
 __attribute__((noreturn)) void baton_exit(void);
 
-/* Nanoseconds since some moment before the boot; never goes back within a thread. No trap: 6 instructions. */
+/* Nanoseconds since some moment before the boot; never goes back within a thread. No trap. */
 uint64_t baton_time_ns(void);
 
 /* ---- What the operator gives and sees ---- */

@@ -153,9 +153,11 @@ static inline uint32_t decide(uint32_t ingress, uint64_t first, uint64_t second)
                                        : (uint32_t)port;
 }
 
+typedef uint64_t __attribute__((may_alias, aligned(1))) word;
+
 static inline uint64_t load(const uint8_t *bytes)
 {
-    return *(const uint64_t __attribute__((may_alias, aligned(1))) *)bytes;
+    return *(const word *)bytes;
 }
 
 static void decide_all(unsigned count)
@@ -236,14 +238,14 @@ static void send_all(void)
 
 /* ---- The service ---- */
 
-static void forward(int port)
+__attribute__((noreturn)) static void forward(int port)
 {
     for (;;) {
         /* Station 4: receive */
         int count = baton_receive_batch(port, inbox, BATON_BATCH, BATON_TRUST_SENDER, BATON_FOREVER);
         if (count < 0) {
             baton_log("receive: error %d", count);
-            return;
+            abort(); /* to be started again */
         }
         table_time_set(&stations, baton_time_ns());
         decide_all((unsigned)count);
@@ -305,5 +307,4 @@ int main(void)
     for (unsigned i = 0; i < BATON_BATCH; i++)
         inbox[i] = &frames[i];
     forward(baton_port_find("forward"));
-    return 1;
 }

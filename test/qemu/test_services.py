@@ -136,3 +136,14 @@ def test_restart(build, boot, cpus):
     # What the living phoenix holds: three messages of three pages. What 30 dead ones held has come back.
     assert pages["owned"] == 9 and pages["free"] == pages["total"] - 9, pages
     machine.halt()
+
+
+@named("service-stays-stopped-when-it-only-faults")
+def test_vain(build, boot):
+    machine = boot(build.image("restart"), cpus=2, nics=0, append="lives=1000")
+    machine.wait_for(r"^service phoenix stays stopped: 100 lives .*\n")
+    machine.wait_for(r"^watcher: FAILED: life 100: result -9,.*\n")
+    stats = machine.quiet_stats()
+    assert by_name(stats["services"])["phoenix"]["state"] == "stopped"
+    assert stats["pages"]["free"] == stats["pages"]["total"], f"pages leaked: {stats['pages']}"
+    machine.halt()
