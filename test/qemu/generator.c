@@ -458,19 +458,24 @@ static void run(void)
 
 /* ---- Setting up ---- */
 
+/* QEMU makes its sockets beside starting the machine, so they may be a moment late. */
 static int connect_to(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    double limit = now() + 5;
     int fd;
 
     if (sscanf(path, "fd:%d", &fd) == 1)
         return fd;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (strlen(path) >= sizeof(address.sun_path))
         fail(2, "%s: too long for a socket's name", path);
     strcpy(address.sun_path, path);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
-        fail(1, "%s: %s", path, strerror(errno));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    while (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+        if (fd < 0 || now() > limit)
+            fail(1, "%s: %s", path, strerror(errno));
+        usleep(20000);
+    }
     return fd;
 }
 

@@ -74,9 +74,9 @@ def hosts():
 def joined(boot, switch, hosts, **settings):
     machine = boot(switch, nics=[Nic("tap", host.tap) for host in hosts], **settings)
     machine.qmp_command("query-status")  # it answers when QEMU has opened the taps: now they can move
+    machine.wait_ready()  # so QEMU has opened the taps: moved any sooner, it would make new ones of the same names
     for host in hosts:
         host.plug()
-    machine.wait_ready()
     assert wait_until(lambda: "1 received" in hosts[0].run("ping", "-c1", "-W1", hosts[1].address, check=False))
     return machine
 
