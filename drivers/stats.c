@@ -126,10 +126,18 @@ static unsigned drops_collect(const struct nic *nic, struct drop *drops)
 
     for (unsigned i = 0; i < NIC_DROPS && nic->stats.dropped[i].reason; i++)
         count = drop_add(drops, count, nic->stats.dropped[i].reason, nic->stats.dropped[i].count);
-    for (unsigned i = 0; i < service_count; i++)
+    for (unsigned i = 0; i < service_count; i++) {
+        const struct baton_counter *kept;
+
         for (unsigned index = 0; index < services[i].counter_count; index++)
             if (counter_read(&services[i], index, &counter) && counter.interface == (int64_t)nic->number)
                 count = drop_add(drops, count, counter.name, counter.value);
+        for (unsigned index = 0; (kept = service_kept(&services[i], index)) != NULL; index++) {
+            counter = *kept;
+            if (name_clean(counter.name) && counter.interface == (int64_t)nic->number)
+                count = drop_add(drops, count, counter.name, counter.value);
+        }
+    }
     return count;
 }
 

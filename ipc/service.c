@@ -177,25 +177,58 @@ static void restart(struct service *service)
     service_thread_start(service, 0, 0, 0, service->row->cpu % cpu_count);
 }
 
-/* What the service's library counted as copied stays counted, though the memory that says so is reset or unused. */
-static void copied_keep(const struct service *service)
+/* ---- Counters that outlive the service's memory: all count up from boot ---- */
+
+/* Drops at interfaces that services counted before they stopped, summed by name and interface. */
+static struct baton_counter kept[SERVICES_MAX][BATON_COUNTERS];
+static unsigned kept_count[SERVICES_MAX];
+
+const struct baton_counter *service_kept(const struct service *service, unsigned index)
+{
+    return index < kept_count[service->number] ? &kept[service->number][index] : NULL;
+}
+
+static void drop_keep(const struct service *service, const struct baton_counter *counter)
+{
+    struct baton_counter *rows = kept[service->number];
+    unsigned *count = &kept_count[service->number], i = 0;
+
+    while (i < *count && (rows[i].interface != counter->interface ||
+                          memcmp(rows[i].name, counter->name, sizeof(counter->name))))
+        i++;
+    if (i == BATON_COUNTERS)
+        return;
+    if (i == *count) {
+        rows[i] = *counter;
+        ++*count;
+    } else {
+        rows[i].value += counter->value;
+    }
+}
+
+static void counter_keep(const struct service *service, const struct baton_counter *counter)
+{
+    if (counter->interface >= 0)
+        drop_keep(service, counter);
+    else if (!memcmp(counter->name, "payload_bytes", sizeof("payload_bytes")))
+        counter_add(COUNT_PAYLOAD_BYTES, counter->value);
+    else if (!memcmp(counter->name, "inline_bytes", sizeof("inline_bytes")))
+        counter_add(COUNT_INLINE_BYTES, counter->value);
+}
+
+static void counters_keep(const struct service *service)
 {
     uint64_t offset = (uint64_t)service->counters - service->writable_start;
     uint64_t size = service->writable_end - service->writable_start;
     const char *data = arch_phys_to_virt(service->data_phys);
-    const struct baton_counter *counter = (const struct baton_counter *)(data + offset);
 
-    if (offset >= size || service->counter_count > (size - offset) / sizeof(*counter))
+    if (offset >= size || service->counter_count > (size - offset) / sizeof(struct baton_counter))
         return; /* none, or in a stack that is no more */
-    for (unsigned i = 0; i < service->counter_count; i++) {
-        if (counter[i].interface >= 0)
-            continue;
-        if (!memcmp(counter[i].name, "payload_bytes", sizeof("payload_bytes")))
-            counter_add(COUNT_PAYLOAD_BYTES, counter[i].value);
-        if (!memcmp(counter[i].name, "inline_bytes", sizeof("inline_bytes")))
-            counter_add(COUNT_INLINE_BYTES, counter[i].value);
-    }
+    for (unsigned i = 0; i < service->counter_count; i++)
+        counter_keep(service, (const struct baton_counter *)(data + offset) + i);
 }
+
+/* ---- The end of a life ---- */
 
 void service_finish(struct service *service)
 {
@@ -203,7 +236,7 @@ void service_finish(struct service *service)
 
     __atomic_store_n(&service->state, SERVICE_STOPPING,
                      __ATOMIC_RELEASE); /* also when its threads just returned */
-    copied_keep(service);
+    counters_keep(service);
     __atomic_store_n(&service->counter_count, 0, __ATOMIC_RELAXED);
     for (unsigned i = 0; (port = port_at(i)); i++)
         if (port->receiver == service)

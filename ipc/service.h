@@ -75,9 +75,9 @@ struct service {
     uint32_t state;         /* (atomic) enum service_state */
     uint32_t threads_alive; /* (atomic) */
     uint32_t restarts;
-    uint32_t quick_lives;            /* lives of less than a second in a row: too many end its restarts */
-    uint64_t started;                /* when its life began, in counter ticks */
-    struct port *port; /* its own, NULL when it has none */
+    uint32_t quick_lives; /* lives of less than a second in a row: too many end its restarts */
+    uint64_t started;     /* when its life began, in counter ticks */
+    struct port *port;    /* its own, NULL when it has none */
     struct thread *threads[BATON_THREADS];
     struct handle handles[HANDLES_MAX];
     uint32_t handle_count;
@@ -146,6 +146,12 @@ const struct service *service_of_address(uint64_t address);
 
 /* The service whose space has that number; NULL for the kernel. */
 const struct service *service_of_space(unsigned space);
+
+/*
+ * Row `index` of the drops at interfaces that a service had counted when it stopped, summed over its lives; NULL
+ * beyond the last. What it counts in its present life comes on top.
+ */
+const struct baton_counter *service_kept(const struct service *service, unsigned index);
 
 /* Called by a thread on its way back to service code: does not return when the service stops. */
 void service_check_stopping(void);
