@@ -295,7 +295,8 @@ __attribute__((format(printf, 1, 2))) int baton_log(const char *format, ...);
 
 /*
  * The value of a boot setting (name=value) as a string with a 0 at the end; returns its length. BATON_ENOENT:
- * not given; BATON_EINVAL: does not fit. One trap.
+ * not given; BATON_EINVAL: does not fit. One trap. "net0.mac" and so on are always there: the address of the
+ * interface, as in 52:54:00:00:00:01 (zeros when the device has none).
  */
 int baton_setting(const char *name, char *value, unsigned size);
 

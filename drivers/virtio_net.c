@@ -4,6 +4,7 @@
 #include "core/arch.h"
 #include "core/irq.h"
 #include "core/log.h"
+#include "core/setting.h"
 #include "core/timer.h"
 #include "drivers/virtio_net_queues.h"
 #include "ipc/port.h"
@@ -125,6 +126,7 @@ static void net_interrupt(void *argument)
 static void net_report(const struct virtio_net *net)
 {
     uint8_t mac[6] = {0}; /* of those devices that have none */
+    char fact[40];
 
     for (unsigned i = 0; i < sizeof mac && net->transport.ops->features_read(&net->transport) & FEATURE_MAC;
          i++)
@@ -132,6 +134,9 @@ static void net_report(const struct virtio_net *net)
     log_print("%s: %s, %02x:%02x:%02x:%02x:%02x:%02x, queues of %u and %u, interrupt %u\n", net->nic->name,
               net->transport.ops->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
               net->receive.queue.size, net->transmit.queue.size, net->irq);
+    log_format_line(fact, sizeof fact, "%s.mac=%02x:%02x:%02x:%02x:%02x:%02x", net->nic->name, mac[0], mac[1],
+                    mac[2], mac[3], mac[4], mac[5]);
+    setting_add(fact); /* for services that speak for the interface */
 }
 
 bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)

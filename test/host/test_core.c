@@ -109,6 +109,11 @@ static void test_settings(void **state)
     assert_null(setting_find("age"));
     setting_init("  ");
     assert_null(setting_find("age"));
+    setting_init("net0.mac=given");
+    setting_add("net0.mac=found");
+    setting_add("net1.mac=02:00");
+    assert_string_equal(setting_find("net0.mac"), "given"); /* the command line comes first */
+    assert_string_equal(setting_find("net1.mac"), "02:00");
 }
 
 static void test_settings_too_long(void **state)
