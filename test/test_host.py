@@ -15,6 +15,7 @@ UNITS = {
     "scrub": "test_scrub",
     "mm": "test_mm",
     "ipc": "test_ipc",
+    "transfer": "test_transfer",
     "core": "test_core",
     "string": "test_string",
 }
