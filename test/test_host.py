@@ -14,6 +14,7 @@ UNITS = {
     "pages": "test_pages",
     "scrub": "test_scrub",
     "mm": "test_mm",
+    "kernel-map": "test_kernel_map",
     "ipc": "test_ipc",
     "transfer": "test_transfer",
     "core": "test_core",
