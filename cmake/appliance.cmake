@@ -27,9 +27,9 @@ function(baton_service target slot sources)
     set(script ${CMAKE_SOURCE_DIR}/apps/service.ld)
     add_executable(${target} ${sources})
     baton_service_settings(${target})
-    target_link_libraries(${target} PRIVATE baton_runtime)
-    target_link_options(${target} PRIVATE ${BATON_LIBC_FLAGS} -nostartfiles -static -no-pie -T ${script}
-                        -Wl,--defsym=SERVICE_BASE=${base} -Wl,--fatal-warnings -Wl,-z,max-page-size=4096)
+    target_link_libraries(${target} PRIVATE baton_runtime ${BATON_LIBC_LIBRARY} ${BATON_BUILTINS})
+    target_link_options(${target} PRIVATE ${BATON_LINK_FLAGS} -T ${script} -Wl,--gc-sections
+                        -Wl,--defsym=SERVICE_BASE=${base})
     set_target_properties(${target} PROPERTIES LINK_DEPENDS ${script} SUFFIX .elf
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/services)
 endfunction()
@@ -39,9 +39,8 @@ function(baton_link target file)
     set(script ${CMAKE_SOURCE_DIR}/boot/kernel.ld)
     add_executable(${target} $<TARGET_OBJECTS:baton_kernel> ${ARGN})
     baton_kernel_settings(${target})
-    target_link_options(${target} PRIVATE -nostdlib -static -no-pie -T ${script} -Wl,--build-id=none
-                        -Wl,--fatal-warnings -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack)
-    target_link_libraries(${target} PRIVATE gcc)
+    target_link_options(${target} PRIVATE ${BATON_LINK_FLAGS} -T ${script} -Wl,-z,noexecstack)
+    target_link_libraries(${target} PRIVATE ${BATON_BUILTINS})
     set_target_properties(${target} PROPERTIES LINK_DEPENDS ${script} OUTPUT_NAME ${file} SUFFIX .elf
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()

@@ -13,20 +13,23 @@ set(BATON_COMMON_FLAGS -O2 -g -fno-common -fno-omit-frame-pointer -fmacro-prefix
 if(NOT BATON_HOST)
     # Host headers leak in silently, so no include folder is searched but those named here.
     function(baton_ask result)
-        execute_process(COMMAND ${CMAKE_C_COMPILER} ${ARGN} OUTPUT_VARIABLE answer OUTPUT_STRIP_TRAILING_WHITESPACE
+        execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE answer OUTPUT_STRIP_TRAILING_WHITESPACE
                         COMMAND_ERROR_IS_FATAL ANY)
         set(${result} ${answer} PARENT_SCOPE)
     endfunction()
-    baton_ask(compiler_headers -print-file-name=include)
-    baton_ask(libc_specs -print-file-name=picolibc.specs)
-    if(NOT IS_ABSOLUTE "${libc_specs}")
-        message(FATAL_ERROR "picolibc is not installed for this compiler: ./baton build installs it")
+    set(as_target "")
+    if(CMAKE_C_COMPILER_TARGET)
+        set(as_target --target=${CMAKE_C_COMPILER_TARGET})
     endif()
-    file(STRINGS ${libc_specs} libc_headers REGEX "buildtype.*:[^:;]*/include}" LIMIT_COUNT 1)
-    string(REGEX MATCH ":(/[^:;{}]*/include)}" ignored "${libc_headers}")
-    set(BATON_LIBC_HEADERS ${CMAKE_MATCH_1})
+    baton_ask(compiler_headers ${CMAKE_C_COMPILER} ${as_target} -print-file-name=include)
     set(BATON_SYSTEM_HEADERS
-        -nostdinc "SHELL:-isystem ${compiler_headers}" "SHELL:-isystem ${BATON_LIBC_HEADERS}")
+        -nostdinc "SHELL:-isystem ${compiler_headers}" "SHELL:-isystem ${BATON_LIBC_HEADERS}" ${BATON_LIBC_FLAGS})
+
+    # What the compiler calls for want of an instruction.
+    if(NOT BATON_BUILTINS_OF)
+        set(BATON_BUILTINS_OF ${CMAKE_C_COMPILER})
+    endif()
+    baton_ask(BATON_BUILTINS ${BATON_BUILTINS_OF} -print-libgcc-file-name)
 
     # Unwind tables would be dead weight: backtraces follow the frame pointers. No LSE: a Cortex-A72 has none, and
     # the out-of-line atomics of GCC ask a Linux libc which to take.
@@ -38,5 +41,18 @@ if(NOT BATON_HOST)
     set(BATON_KERNEL_FLAGS ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} -mgeneral-regs-only -ffreestanding -fbuiltin)
 
     set(BATON_SERVICE_FLAGS
-        ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} ${BATON_LIBC_FLAGS} -ffunction-sections -fdata-sections)
+        ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} -ftls-model=local-exec -ffunction-sections -fdata-sections)
+
+    # How the linker is called, for programs and kernel. Debian's GCC would make everything position independent.
+    set(BATON_LINK_FLAGS
+        -nostdlib -static -Wl,--build-id=none -Wl,--fatal-warnings -Wl,-z,max-page-size=4096)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        list(APPEND BATON_LINK_FLAGS -no-pie)
+    endif()
+
+    # For files that are memcpy and its like: the compiler would see the loop in memcpy and make it a call of memcpy.
+    set(BATON_NO_IDIOMS -fno-builtin)
+    if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+        list(APPEND BATON_NO_IDIOMS -fno-tree-loop-distribute-patterns)
+    endif()
 endif()

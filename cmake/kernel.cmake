@@ -21,9 +21,7 @@ function(baton_kernel_objects)
     add_library(baton_kernel OBJECT ${sources})
     add_dependencies(baton_kernel build_id)
     baton_kernel_settings(baton_kernel)
-    # The compiler would see memcpy's loop in memcpy and make it a call of memcpy.
-    set_source_files_properties(core/string.c PROPERTIES COMPILE_OPTIONS
-                                "-fno-builtin;-fno-tree-loop-distribute-patterns")
+    set_source_files_properties(core/string.c PROPERTIES COMPILE_OPTIONS "${BATON_NO_IDIOMS}")
 endfunction()
 
 # Everything that ends up on the kernel's side of an image is compiled like this.
@@ -44,12 +42,14 @@ function(baton_runtime)
             list(APPEND sources ${elements})
         endif()
     endforeach()
+    # Of the files for one C library each, that of this build's.
+    list(FILTER sources EXCLUDE REGEX "/apps/lib/libc_[a-z]+\\.c$")
+    list(APPEND sources ${CMAKE_SOURCE_DIR}/apps/lib/libc_${BATON_LIBC}.c)
     add_library(baton_runtime STATIC ${sources})
     baton_service_settings(baton_runtime)
     # Using the library costs no service the FP registers, which the kernel switches by a trap.
     target_compile_options(baton_runtime PRIVATE -mgeneral-regs-only)
-    set_source_files_properties(${CMAKE_SOURCE_DIR}/apps/lib/memory.c PROPERTIES COMPILE_OPTIONS
-                                "-fno-builtin;-fno-tree-loop-distribute-patterns")
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/apps/lib/memory.c PROPERTIES COMPILE_OPTIONS "${BATON_NO_IDIOMS}")
 endfunction()
 
 function(baton_service_settings target)

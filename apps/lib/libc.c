@@ -1,11 +1,13 @@
 /*
- * What picolibc asks of its platform: a console, a heap, a lock, and an end.
+ * What a C library asks of its platform, whichever it is: a console, a heap, locks, and an end. How picolibc and newlib
+ * each ask for it is in libc_picolibc.c and libc_newlib.c; a service is linked with one of the two.
  *
  * Owns: the service's heap; one line of text per thread, so that lines of two threads never mix and printing
- * takes no lock; the lock that the C library takes around malloc, atexit and the environment.
+ * takes no lock.
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,32 +28,12 @@ void library_line_flush(void)
     line.used = 0;
 }
 
-static int console_put(char character, FILE *file)
+void library_console_put(char character)
 {
-    (void)file;
     line.text[line.used++] = character;
     if (character == '\n' || line.used == LINE_BYTES)
         library_line_flush();
-    return (unsigned char)character;
 }
-
-static int console_flush(FILE *file)
-{
-    (void)file;
-    library_line_flush();
-    return 0;
-}
-
-static int console_get(FILE *file)
-{
-    (void)file;
-    return EOF; /* the console's input is the kernel's */
-}
-
-static FILE console = FDEV_SETUP_STREAM(console_put, console_get, console_flush, _FDEV_SETUP_RW);
-FILE *const stdin = &console;
-FILE *const stdout = &console;
-FILE *const stderr = &console;
 
 int baton_log(const char *format, ...)
 {
@@ -79,8 +61,7 @@ void library_heap_init(uint64_t start, uint64_t end)
     heap_limit = (char *)end;
 }
 
-/* malloc calls it under the C library's lock; it only ever asks for more. */
-void *sbrk(ptrdiff_t increment)
+void *library_heap_grow(ptrdiff_t increment)
 {
     if (increment < 0 || increment > heap_limit - heap_break) {
         errno = ENOMEM;
@@ -104,16 +85,7 @@ void library_unlock(uint32_t *lock)
     __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
 
-struct __lock {
-    void *holder; /* (atomic) something of the holding thread that no other has: its line */
-    unsigned depth;
-};
-struct __lock __lock___libc_recursive_mutex;
-
-void __retarget_lock_acquire_recursive(struct __lock *lock);
-void __retarget_lock_release_recursive(struct __lock *lock);
-
-void __retarget_lock_acquire_recursive(struct __lock *lock)
+void library_libc_lock(struct __lock *lock)
 {
     if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) != &line) {
         void *nobody = NULL;
@@ -126,7 +98,7 @@ void __retarget_lock_acquire_recursive(struct __lock *lock)
     lock->depth++;
 }
 
-void __retarget_lock_release_recursive(struct __lock *lock)
+void library_libc_unlock(struct __lock *lock)
 {
     if (--lock->depth == 0)
         __atomic_store_n(&lock->holder, NULL, __ATOMIC_RELEASE);
@@ -136,7 +108,7 @@ void __retarget_lock_release_recursive(struct __lock *lock)
 
 void _exit(int status)
 {
-    library_line_flush();
+    library_thread_end();
     if (status)
         baton_log("ends with status %d", status);
     baton_exit();

@@ -39,9 +39,10 @@ static void tls_init(char *block)
 void baton_start(const struct baton_start *start)
 {
     tls_init((char *)start->tls);
+    library_thread_begin();
     if (start->entry) {
         ((void (*)(void *))start->entry)((void *)start->argument);
-        library_line_flush();
+        library_thread_end();
         baton_exit();
     }
     library_heap_init(start->heap_start, start->heap_end);
