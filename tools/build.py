@@ -1,5 +1,9 @@
-"""./baton build: configures and builds with CMake and Ninja, in build/virt."""
+"""
+./baton build: configures and builds with CMake and Ninja, in a folder of build/ for each board, toolchain and C library:
+build/virt, build/virt-clang, build/virt-newlib and so on, each a preset of CMakePresets.json.
+"""
 import os
+import re
 import shutil
 import sys
 
@@ -7,13 +11,19 @@ from tools import setup
 from tools.common import BUILD, ROOT, Failure, appliances, locked, run, say
 
 
-def image(appliance):
+def preset_of(options):
+    """The preset for what the user chose; what is chosen without a word is not named in it."""
+    return "-".join([options.board, *[options.toolchain] * (options.toolchain != "linux-gnu"),
+                     *[options.libc] * (options.libc != "picolibc")])
+
+
+def image(appliance, preset="virt"):
     """Builds an appliance; returns its image. The symbols lie beside it: switch.img, switch.elf."""
     known = appliances()
     if appliance not in known:
         raise Failure(f"there is no appliance {appliance}; there are: {', '.join(sorted(known)) or 'none'}", status=2)
-    target(appliance)
-    return BUILD / "virt" / f"{appliance}.img"
+    target(appliance, preset)
+    return BUILD / preset / f"{appliance}.img"
 
 
 def target(name, preset="virt"):
@@ -31,9 +41,16 @@ def target(name, preset="virt"):
 
 
 def forget_moved(tree):
-    """CMake refuses a build tree that was copied or moved here with its sources: it is made anew."""
+    """
+    CMake refuses a build tree that was copied or moved here with its sources, and one whose compiler has moved: it is made
+    anew.
+    """
     cache = tree / "CMakeCache.txt"
-    if cache.exists() and f"CMAKE_HOME_DIRECTORY:INTERNAL={ROOT}\n" not in cache.read_text():
+    if not cache.exists():
+        return
+    text = cache.read_text()
+    compiler = re.search(r"^AARCH64_NONE_ELF:PATH=(.*)$", text, re.MULTILINE)
+    if f"CMAKE_HOME_DIRECTORY:INTERNAL={ROOT}\n" not in text or compiler and compiler.group(1) != setup.none_elf():
         shutil.rmtree(tree)
 
 
@@ -46,6 +63,6 @@ def shown(path):
 
 
 def main(options):
-    setup.ensure("build")
-    print(shown(image(options.appliance)), flush=True)
+    setup.ensure("build", options.toolchain, options.libc)
+    print(shown(image(options.appliance, preset_of(options))), flush=True)
     return 0

@@ -8,7 +8,7 @@ import threading
 import time
 
 from tools import build, setup
-from tools.common import BUILD, ROOT, Failure, say
+from tools.common import ROOT, Failure, say
 from tools.machine import Machine, Nic, command_line
 
 LOADED_AT = 0x40200000           # where QEMU's virt puts an image, and where it begins
@@ -32,7 +32,7 @@ def follow(machine):
 
 def gdb_script(image, socket):
     appliance = image.stem
-    services = sorted((BUILD / "virt" / "services").glob(f"{appliance}-*.elf"))
+    services = sorted((image.parent / "services").glob(f"{appliance}-*.elf"))
     note = ("The image's first instruction, where the MMU is still off. Each of the kernel's functions has two places:",
             "the one it is loaded at, for the first steps, and the one it is linked at. Ctrl-C stops the guest, `quit`",
             "ends it. What its console says comes on lines that begin with `console|`.")
@@ -46,8 +46,8 @@ def gdb_script(image, socket):
 
 
 def main(options):
-    setup.ensure("debug")
-    image = build.image(options.appliance)
+    setup.ensure("debug", options.toolchain, options.libc)
+    image = build.image(options.appliance, build.preset_of(options))
     with tempfile.TemporaryDirectory(prefix="baton-") as folder:
         socket, script = pathlib.Path(folder) / "gdb", pathlib.Path(folder) / "script"
         words = command_line(image, options.cpus, options.memory, options.placement, options.config,

@@ -93,8 +93,8 @@ def write_json(options, results, stats):
 def main(options):
     if options.json:
         open(options.json, "a").close()  # a mistake in the name shows now, not after the run
-    setup.ensure("run")
-    image = build.image(options.appliance)
+    setup.ensure("run", options.toolchain, options.libc)
+    image = build.image(options.appliance, build.preset_of(options))
     begin = time.monotonic()
     with contextlib.ExitStack() as stack:
         hosts, nics = [], [Nic(spec=spec) for spec in options.net]

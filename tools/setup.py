@@ -12,15 +12,17 @@ import shlex
 import shutil
 import sys
 
-from tools import apt
+from tools import apt, newlib
 from tools.common import CACHE, ROOT, Failure, answer, run, say
 
 # Debian's codename -> exact versions of what decides how images come out.
 PINS = {
     "bookworm": {"gcc-aarch64-linux-gnu": "4:12.2.0-3", "picolibc-aarch64-linux-gnu": "1.8-1",
-                 "libfdt-dev": "1.6.1-4+b1"},
+                 "libfdt-dev": "1.6.1-4+b1", "newlib-source": "3.3.0-1.3+deb12u1", "clang": "1:14.0-55.7~deb12u1",
+                 "lld": "1:14.0-55.7~deb12u1", "llvm": "1:14.0-55.7~deb12u1"},
     "trixie": {"gcc-aarch64-linux-gnu": "4:14.2.0-1", "picolibc-aarch64-linux-gnu": "1.8.10-2",
-               "libfdt-dev": "1.7.2-2+b1"},
+               "libfdt-dev": "1.7.2-2+b1", "newlib-source": "4.5.0.20241231-1", "clang": "1:19.0-63", "lld": "1:19.0-63",
+               "llvm": "1:19.0-63"},
 }
 QEMU_AT_LEAST = (8, 1)   # older ones lack netdevs and machines that Baton is run with
 CMAKE_AT_LEAST = (3, 25)
@@ -45,7 +47,14 @@ def has_package(name):
 
 
 def has_picolibc():
-    return os.path.isabs((answer("aarch64-linux-gnu-gcc", "-print-file-name=picolibc.specs") or "").strip())
+    return pathlib.Path("/usr/lib/picolibc/aarch64-linux-gnu/lib/libc.a").exists()  # cmake/libc.cmake
+
+
+def none_elf():
+    """The folder of the Arm GNU toolchain's compiler, where cmake/aarch64-none-elf.cmake finds it; None without one."""
+    folder, name = os.environ.get("AARCH64_NONE_ELF"), "aarch64-none-elf-gcc"
+    found = shutil.which(name, path=f"{folder}/bin:{folder}" if folder else None)
+    return os.path.dirname(os.path.abspath(found)) if found else None
 
 
 class Need:
@@ -70,6 +79,20 @@ TRAFFIC = [
     Need("iperf3", "traffic: TCP and UDP", has("iperf3")),
     Need("curl", "traffic: a file", has("curl")),
 ]
+FOR_TOOLCHAIN = {
+    "clang": [
+        Need("clang", "compiles for ARM64", has("clang")),
+        Need("lld", "links for ARM64", has("ld.lld")),
+        Need("llvm", "llvm-objcopy and its like", has("llvm-objcopy", "llvm-nm", "llvm-ar")),
+    ],
+}
+FOR_LIBC = {
+    "newlib": [
+        Need("make", "builds newlib", has("make")),
+        Need("gcc", "configures newlib", has("gcc")),
+        Need("libc6-dev", "configures newlib", lambda: pathlib.Path("/usr/include/stdio.h").exists()),
+    ],
+}
 DEBUGGER = Need("gdb-multiarch", "the debugger", has("gdb-multiarch"))
 TESTING = [
     Need("python3-pytest", "runs the tests", has_package("python3-pytest")),
@@ -91,14 +114,15 @@ def listed_for_tests():
     return [Need(name, "used by a test", has_package(name)) for name in names if name and name not in known]
 
 
-def needs_of(command):
+def needs_of(command, toolchain, libc):
     if command == "list":
         return TESTING[:3]
+    building = [*BUILDING, *FOR_TOOLCHAIN.get(toolchain, []), *FOR_LIBC.get(libc, [])]
     return {
-        "build": lambda: BUILDING,
-        "run": lambda: [*BUILDING, QEMU, *TRAFFIC],
-        "debug": lambda: [*BUILDING, QEMU, DEBUGGER],
-        "test": lambda: [*BUILDING, QEMU, *TRAFFIC, *TESTING, *listed_for_tests()],
+        "build": lambda: building,
+        "run": lambda: [*building, QEMU, *TRAFFIC],
+        "debug": lambda: [*building, QEMU, DEBUGGER],
+        "test": lambda: [*building, QEMU, *TRAFFIC, *TESTING, *listed_for_tests()],
     }[command]()
 
 
@@ -166,20 +190,38 @@ def fetch_libfdt(codename):
         package.unlink()
 
 
-def ensure(command):
+def require_none_elf():
+    found = none_elf()
+    if not found:
+        place = os.environ.get("AARCH64_NONE_ELF")
+        where = f"in {place}, which AARCH64_NONE_ELF names" if place else "on PATH"
+        raise Failure(f"aarch64-none-elf-gcc is not {where}. It belongs to the Arm GNU toolchain, which Debian does not "
+                      "package: unpack Arm's archive for this machine, and put its bin folder on PATH or set "
+                      "AARCH64_NONE_ELF to the folder")
+    os.environ["AARCH64_NONE_ELF"] = found  # CMake runs in another folder
+
+
+def ensure(command, toolchain="linux-gnu", libc="picolibc"):
     """Makes sure that everything is there that a subcommand uses; installs what is not."""
     # A user's PATH may lack the folders of ip and others.
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    missing = [need for need in needs_of(command) if not need.there()]
+    if toolchain == "none-elf":
+        require_none_elf()
+    missing = [need for need in needs_of(command, toolchain, libc) if not need.there()]
     build = command != "list"
-    if not missing and (not build or (CACHE / "libfdt/usr/include/libfdt.h").exists()):
+    lacks_libfdt = build and not (CACHE / "libfdt/usr/include/libfdt.h").exists()
+    lacks_newlib = build and libc == "newlib" and not newlib.there()
+    if not missing and not lacks_libfdt and not lacks_newlib:
         return
     codename = release()
     if not codename or not shutil.which("apt-get"):
-        names = ", ".join([need.package for need in missing] or ["libfdt-dev:arm64"])
+        names = ", ".join([need.package for need in missing] + ["libfdt-dev:arm64"] * lacks_libfdt
+                          + ["newlib-source"] * lacks_newlib)
         raise Failure(f"this is no Debian, so nothing can be installed for you; missing (by Debian's names): {names}")
     CACHE.mkdir(parents=True, exist_ok=True)
     if missing:
         install(missing, codename)
-    if build:
+    if lacks_libfdt:
         fetch_libfdt(codename)
+    if lacks_newlib:
+        newlib.ensure(codename, PINS.get(codename, {}).get("newlib-source"))
