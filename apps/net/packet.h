@@ -13,6 +13,7 @@
 #ifndef APPS_NET_PACKET_H
 #define APPS_NET_PACKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct packet {
@@ -20,6 +21,7 @@ struct packet {
     uint32_t visible;   /* bytes of it at `frame` */
     uint32_t length;    /* bytes of it in all, padding included */
     uint32_t interface; /* where it came in */
+    bool group;         /* its link-layer destination is a broadcast or multicast */
 };
 
 /* Why a frame goes no further: a row for each, with the name of its counter. */
