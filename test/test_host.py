@@ -1,6 +1,6 @@
 """
 The kernel's own objects on the simulated machine of test/host: units, random operations on IPC pages against a reference
-model under an adversarial TLB, the same with each seeded fault, and ports on real threads.
+model under an adversarial TLB, the same with each seeded fault, with CPUs in the middle of operations, and on real threads.
 """
 import re
 import subprocess
@@ -48,13 +48,21 @@ def test_ownership(build, run_program):
 @long
 @pytest.mark.timeout(3600)
 def test_ownership_long(build, run_program):
-    assert "done: " in run_program(build.host("ownership_random"), 10**8, timeout=3500)
+    assert "done: " in run_program(build.host("ownership_random"), 10**8, timeout=2400)
+    assert "done: " in run_program(build.host("interleaved"), 10**7, timeout=1000)
 
 
 @named("host-ownership-random-seed-{seed}")
 @pytest.mark.parametrize("seed", [2, 3])
 def test_ownership_other_seeds(build, run_program, seed):
     run_program(build.host("ownership_random"), 2 * 10**5, BATON_RANDOM_SEED=str(seed))
+
+
+@named("host-interleaved")
+def test_interleaved(build, run_program):
+    """Kernel operations of four CPUs, each in the middle of its own."""
+    for seed in range(1, 4):
+        assert "done: " in run_program(build.host("interleaved"), 3 * 10**5, BATON_RANDOM_SEED=str(seed))
 
 
 @named("host-{what}-threads")
@@ -70,6 +78,7 @@ def test_clang(build, run_program):
     for program in UNITS.values():
         run_program(build.host(program, clang))
     run_program(build.host("ownership_random", clang), 2 * 10**5)
+    run_program(build.host("interleaved", clang), 10**5)
     run_program(build.host("port_threads", clang), 10**4)
     run_program(build.host("pages_threads", clang), 5 * 10**4)
 

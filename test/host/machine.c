@@ -20,6 +20,7 @@
 
 struct machine_counts machine_counts;
 void (*machine_where)(void);
+void (*machine_step)(void);
 jmp_buf *machine_expected;
 char machine_message[512];
 
@@ -283,6 +284,14 @@ static void table_walked(unsigned cpu, bool live)
 
 /* ---- The operations of core/arch.h ---- */
 
+/* With machine_step, other CPUs may do something here: before and after every operation. */
+static void step(void)
+{
+    if (machine_step)
+        machine_step();
+    now++;
+}
+
 struct cpu *machine_cpu_get(void)
 {
     return &cpus[current];
@@ -298,10 +307,12 @@ void machine_run_on(unsigned cpu)
     current = cpu;
 }
 
-/* One host thread runs all CPUs: what one of them waits for will never come. */
+/* One host thread runs all CPUs: what one of them waits for comes only if others can do something meanwhile. */
 void machine_relax(void)
 {
-    machine_fail("CPU %u spins: a lock was left held", current);
+    if (!machine_step)
+        machine_fail("CPU %u spins: a lock was left held", current);
+    step();
 }
 
 uint64_t machine_irq_mask(bool masked)
@@ -311,16 +322,16 @@ uint64_t machine_irq_mask(bool masked)
 
 uint64_t machine_counter_read(void)
 {
-    return ++now;
+    step();
+    return now;
 }
 
-void machine_pte_store(uint64_t *entry, uint64_t value)
+static void entry_write(uint64_t *entry, uint64_t value)
 {
     struct simulated_cpu *cpu = &simulated[current];
     const struct leaf *leaf = leaf_of(entry);
     uint64_t old = *entry;
 
-    now++;
     machine_counts.stores++;
     if (cpu->stores == PENDING_MAX)
         machine_fail("%d entries written without a barrier", PENDING_MAX);
@@ -334,6 +345,13 @@ void machine_pte_store(uint64_t *entry, uint64_t value)
     for (unsigned other = 0; VALID(value) && other < MACHINE_CPUS; other++)
         if (simulated[other].root == leaf->root)
             fetchable(other, entry_va(entry), value);
+}
+
+void machine_pte_store(uint64_t *entry, uint64_t value)
+{
+    step();
+    entry_write(entry, value);
+    step();
 }
 
 static bool concerns(const struct invalidation *what, unsigned asid, uint64_t va)
@@ -388,13 +406,10 @@ static void invalidations_complete(struct simulated_cpu *cpu, bool broadcast)
     cpu->invalidations = left;
 }
 
-void machine_barrier(enum machine_barrier barrier)
+static void barrier_wait(enum machine_barrier barrier)
 {
     struct simulated_cpu *cpu = &simulated[current];
 
-    now++;
-    if (barrier == MACHINE_DMB)
-        return;
     machine_counts.barriers++;
     if (barrier != MACHINE_DSB_NSH)
         while (cpu->stores) {
@@ -403,6 +418,14 @@ void machine_barrier(enum machine_barrier barrier)
         }
     if (barrier != MACHINE_DSB_ISHST)
         invalidations_complete(cpu, barrier == MACHINE_DSB_ISH);
+}
+
+void machine_barrier(enum machine_barrier barrier)
+{
+    step();
+    if (barrier != MACHINE_DMB)
+        barrier_wait(barrier);
+    step();
 }
 
 static void invalidation_issue(struct invalidation what)
@@ -415,8 +438,10 @@ static void invalidation_issue(struct invalidation what)
         machine_counts.tlbi_local++;
     else
         machine_counts.tlbi_broadcast++;
-    what.issued = ++now;
+    step();
+    what.issued = now;
     cpu->invalidation[cpu->invalidations++] = what;
+    step();
 }
 
 void machine_tlbi_page(enum machine_scope scope, uint64_t va, uint16_t asid)
@@ -434,17 +459,23 @@ void machine_tlbi_all(enum machine_scope scope)
     invalidation_issue((struct invalidation){.scope = scope, .every_page = true, .every_asid = true});
 }
 
-void machine_table_set(uint64_t root, uint16_t asid)
+/* While CPUs are in the middle of switches, the one that is about to leave a table may still have its old number. */
+static void check_asid_alone(uint64_t root, uint16_t asid)
 {
-    struct simulated_cpu *cpu = &simulated[current];
-
-    now++;
-    machine_counts.switches++;
     for (unsigned other = 0; other < MACHINE_CPUS; other++)
         if (other != current && simulated[other].root &&
             (simulated[other].root == root) != (simulated[other].asid == asid))
             machine_fail("CPUs %u and %u: ASID %u and table 0x%lx do not belong together", current, other,
                          asid, (unsigned long)root);
+}
+
+static void table_make_live(uint64_t root, uint16_t asid)
+{
+    struct simulated_cpu *cpu = &simulated[current];
+
+    machine_counts.switches++;
+    if (!machine_step)
+        check_asid_alone(root, asid);
     table_known(root);
     if (cpu->root)
         table_walked(current, false);
@@ -453,7 +484,19 @@ void machine_table_set(uint64_t root, uint16_t asid)
     table_walked(current, true);
 }
 
+void machine_table_set(uint64_t root, uint16_t asid)
+{
+    step();
+    table_make_live(root, asid);
+    step();
+}
+
 /* ---- Looking ---- */
+
+uint64_t machine_live_root(unsigned cpu)
+{
+    return simulated[cpu].root;
+}
 
 uint16_t machine_live_asid(unsigned cpu)
 {

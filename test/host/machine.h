@@ -40,6 +40,9 @@ void machine_add_ram(void);
 /* From now on kernel code runs on this CPU. */
 void machine_run_on(unsigned cpu);
 
+/* Called before each operation of the machine, if set: there other CPUs may run, and come back (interleaved.c). */
+extern void (*machine_step)(void);
+
 /* These frames are in no linear map: reaching them by arch_phys_to_virt() is a failure. */
 void machine_hide(uint64_t phys, uint64_t size);
 
@@ -61,6 +64,8 @@ void machine_cached(unsigned cpu, uint16_t asid, uint64_t va, struct machine_rea
 /* True when any CPU may use a translation to this frame now. */
 bool machine_frame_reachable(uint64_t frame);
 uint16_t machine_live_asid(unsigned cpu);
+/* Physical address of the live table, 0 before the first. */
+uint64_t machine_live_root(unsigned cpu);
 
 /* One access of service code on `cpu`, by any translation that it may use: where it lands, or the fault. */
 enum machine_result {
