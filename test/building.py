@@ -34,17 +34,21 @@ def run(*command, timeout=900):
     return done.stdout
 
 
-def build_tool(source, *flags, shared=False):
-    """Compiles one C file of the tests for this host, unless that has been done; returns the program's path."""
+def build_tool(source, *flags, shared=False, parts=()):
+    """
+    Compiles a C file of the tests for this host, with further files beside it, unless that has been done; returns the
+    program's path.
+    """
     source = pathlib.Path(source)
+    parts = [source.with_name(part) for part in parts]
     flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *(["-shared", "-fPIC"] if shared else []), *flags]
-    key = hashlib.sha256(source.read_bytes() + repr(flags).encode()).hexdigest()[:12]
+    key = hashlib.sha256(b"".join(file.read_bytes() for file in (source, *parts)) + repr(flags).encode()).hexdigest()[:12]
     target = BUILD / "tools" / f"{source.stem}-{key}{'.so' if shared else ''}"
     with locked("tools"):
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             fresh = target.with_suffix(f".{os.getpid()}")
-            run("gcc", *flags, "-o", fresh, source, "-lpthread")
+            run("gcc", *flags, "-o", fresh, source, *(part for part in parts if part.suffix == ".c"), "-lpthread")
             fresh.rename(target)
     return target
 

@@ -19,11 +19,18 @@
  *     --linger MS        at the end, listen for duplicates until nothing has come for that long (default 200)
  *     --count SOCKET     instruction counter (test/bench/insn.c): report instructions per frame
  *     --warm N           frames of each flow before the counting starts (default: 0)
+ *     --routed 4|6       what lies between is a router (IPv4 or IPv6), not a switch: see below
+ *     --router MAC       its address at the next port (with --routed; one for each port, in order)
  *
  * A frame: 14 bytes Ethernet (type 0x88b5, "local experimental"), then magic, flow and a sequence number,
  * then bytes of a pseudo-random table from a place that depends on flow and sequence number. So a frame that
  * carries any byte of another one, or of no one, is found. The result is one JSON object on the standard
  * output.
+ *
+ * Routed frames have an IP header (protocol 253, "experimentation") between the two, from the station 10.0.A.2, or
+ * 2001:db8:A::2, to 10.0.B.2, or 2001:db8:B::2. They go to the router's link-layer address at port A and must come from the
+ * one at port B, with one hop less and, for IPv4, the checksum that belongs to that. Nobody says where he is: the router has
+ * static neighbours.
  *
  * Exit status: 0 whenever there is a result, whatever it says; 1 when the traffic could not begin; 2 for bad
  * usage.
@@ -45,8 +52,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "frames.h"
 
-#define PORTS       8
 #define FLOWS       16
 #define SIZES       8
 #define FRAME_LIMIT 9000
@@ -56,14 +63,6 @@
 #define MAGIC       0x8a704e21u
 #define PROBE       UINT64_MAX
 #define HELLO       0xffff /* in place of the flow: a broadcast by which a station says where it is */
-
-struct header {
-    uint8_t to[6], from[6];
-    uint16_t type;
-    uint16_t flow;
-    uint32_t magic;
-    uint64_t sequence;
-} __attribute__((packed));
 
 struct port {
     int fd;
@@ -121,19 +120,12 @@ static uint64_t mix(uint64_t x)
 
 static uint32_t frame_size(uint64_t flow, uint64_t sequence)
 {
-    return sequence == PROBE ? 60 : sizes[mix(flow * 31 + sequence) % (uint64_t)size_count];
+    return sequence == PROBE ? 80 : sizes[mix(flow * 31 + sequence) % (uint64_t)size_count];
 }
 
 static const uint8_t *frame_payload(uint64_t flow, uint64_t sequence)
 {
     return table + mix((flow << 56) ^ sequence) % TABLE_BYTES;
-}
-
-static void station(uint8_t address[6], int port)
-{
-    const uint8_t bytes[6] = {2, 0, 0, 0, 0, (uint8_t)(port + 1)};
-
-    memcpy(address, bytes, 6);
 }
 
 /* Queues one frame on its way out of `port`; false when there is no room now. */
@@ -152,15 +144,14 @@ static bool port_put(struct port *port, const void *frame, uint32_t size)
 static bool flow_put(int index, uint64_t sequence)
 {
     struct flow *flow = &flows[index];
-    uint32_t size = frame_size((uint64_t)index, sequence);
+    uint32_t size = frame_size((uint64_t)index, sequence),
+             start = frames_head_size() + (uint32_t)sizeof(struct tag);
+    const struct tag tag = {htons((uint16_t)index), htonl(MAGIC), sequence};
     uint8_t frame[FRAME_LIMIT];
-    struct header header = {.type = htons(0x88b5), .flow = htons((uint16_t)index), .magic = htonl(MAGIC)};
 
-    station(header.to, flow->to);
-    station(header.from, flow->from);
-    header.sequence = sequence;
-    memcpy(frame, &header, sizeof(header));
-    memcpy(frame + sizeof(header), frame_payload((uint64_t)index, sequence), size - sizeof(header));
+    frames_head(frame, flow->from, flow->to, size, sequence, false);
+    memcpy(frame + frames_head_size(), &tag, sizeof(tag));
+    memcpy(frame + start, frame_payload((uint64_t)index, sequence), size - start);
     return port_put(&ports[flow->from], frame, size);
 }
 
@@ -188,48 +179,46 @@ static void flow_take(struct flow *flow, uint64_t sequence, bool good)
 
 static void take_frame(int port, const uint8_t *frame, uint32_t size)
 {
-    struct header header;
+    uint8_t head[HEAD_MAX];
+    struct tag tag;
     struct flow *flow;
-    uint32_t index;
-    uint8_t to[6], from[6];
+    uint32_t index, start = frames_head_size() + (uint32_t)sizeof(tag);
     bool good;
 
-    if (size < sizeof(header)) {
+    if (size < start) {
         foreign++;
         return;
     }
-    memcpy(&header, frame, sizeof(header));
-    index = ntohs(header.flow);
-    if (ntohl(header.magic) == MAGIC && index == HELLO) {
+    memcpy(&tag, frame + frames_head_size(), sizeof(tag));
+    index = ntohs(tag.flow);
+    if (ntohl(tag.magic) == MAGIC && index == HELLO) {
         flooded++;
         return;
     }
-    if (ntohl(header.magic) != MAGIC || index >= (uint32_t)flow_count) {
+    if (ntohl(tag.magic) != MAGIC || index >= (uint32_t)flow_count) {
         foreign++;
         return;
     }
     flow = &flows[index];
     if (flow->to != port) {
-        if (header.sequence == PROBE || flow->loose)
+        if (tag.sequence == PROBE || flow->loose)
             flooded++;
         else
             misdelivered++;
         return;
     }
-    if (header.sequence == PROBE) {
+    if (tag.sequence == PROBE) {
         flow->known = true;
         return;
     }
-    if (header.sequence >= flow->sent) {
+    if (tag.sequence >= flow->sent) {
         foreign++;
         return;
     }
-    station(to, flow->to);
-    station(from, flow->from);
-    good = size == frame_size(index, header.sequence) && !memcmp(header.to, to, 6) &&
-           !memcmp(header.from, from, 6) && ntohs(header.type) == 0x88b5 &&
-           !memcmp(frame + sizeof(header), frame_payload(index, header.sequence), size - sizeof(header));
-    flow_take(flow, header.sequence, good);
+    frames_head(head, flow->from, flow->to, size, tag.sequence, true);
+    good = size == frame_size(index, tag.sequence) && !memcmp(frame, head, frames_head_size()) &&
+           !memcmp(frame + start, frame_payload(index, tag.sequence), size - start);
+    flow_take(flow, tag.sequence, good);
 }
 
 /* Reads what has come to a port; returns whether there was any frame. */
@@ -300,11 +289,12 @@ static bool exchange(int ms)
 static void say_hello(int port)
 {
     uint8_t frame[60] = {0};
-    struct header header = {.type = htons(0x88b5), .flow = htons(HELLO), .magic = htonl(MAGIC)};
+    const struct tag tag = {htons(HELLO), htonl(MAGIC), 0};
 
-    memset(header.to, 0xff, 6);
-    station(header.from, port);
-    memcpy(frame, &header, sizeof(header));
+    memset(frame, 0xff, 6);
+    frames_station(frame + 6, port);
+    frames_put16(frame + 12, 0x88b5);
+    memcpy(frame + ETHERNET, &tag, sizeof(tag));
     port_put(&ports[port], frame, sizeof(frame));
 }
 
@@ -318,7 +308,7 @@ static void learn(void)
     while (!all) {
         double pause = now() + 0.1;
         all = true;
-        for (int i = 0; i < port_count; i++)
+        for (int i = 0; i < port_count && !frames_routed; i++)
             say_hello(i);
         for (int i = 0; i < flow_count; i++) {
             bool need = !flows[i].known && !ports[flows[i].to].deaf;
@@ -502,9 +492,10 @@ static void add_sizes(char *text)
 static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"flow", 1, NULL, 'f'},  {"loose", 1, NULL, 'x'},  {"deaf", 1, NULL, 'd'},  {"frames", 1, NULL, 'n'},
-        {"size", 1, NULL, 's'},  {"window", 1, NULL, 'w'}, {"stall", 1, NULL, 't'}, {"linger", 1, NULL, 'l'},
-        {"count", 1, NULL, 'c'}, {"warm", 1, NULL, 'm'},   {NULL, 0, NULL, 0},
+        {"flow", 1, NULL, 'f'},  {"loose", 1, NULL, 'x'},  {"deaf", 1, NULL, 'd'},   {"frames", 1, NULL, 'n'},
+        {"size", 1, NULL, 's'},  {"window", 1, NULL, 'w'}, {"stall", 1, NULL, 't'},  {"linger", 1, NULL, 'l'},
+        {"count", 1, NULL, 'c'}, {"warm", 1, NULL, 'm'},   {"routed", 1, NULL, 'r'}, {"router", 1, NULL, 'a'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -538,6 +529,13 @@ static void read_options(int argc, char **argv)
         case 'm':
             warm = strtoull(optarg, NULL, 10);
             break;
+        case 'r':
+            frames_routed = atoi(optarg);
+            break;
+        case 'a':
+            if (!frames_router_add(optarg))
+                fail(2, "a router's address is six bytes with colons between, one for each port");
+            break;
         default:
             exit(2);
         }
@@ -555,6 +553,11 @@ int main(int argc, char **argv)
     }
     if (!size_count)
         sizes[size_count++] = 60;
+    for (int i = 0; i < size_count; i++)
+        if (sizes[i] < frames_head_size() + sizeof(struct tag))
+            fail(2, "a frame of %u bytes has no room for its headers", sizes[i]);
+    if (frames_routed && (frames_routers != argc - optind || (frames_routed != 4 && frames_routed != 6)))
+        fail(2, "--routed is 4 or 6, with a --router for each port");
     for (; optind < argc; optind++, port_count++) {
         ports[port_count].fd = connect_to(argv[optind]);
         fcntl(ports[port_count].fd, F_SETFL, O_NONBLOCK);

@@ -11,9 +11,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 def generate(sockets, timeout=250, **options):
     """
     Runs the generator between the sockets. Options are the generator's own: frames, size, window, flow, loose, deaf
-    (lists repeat an option), stall, linger, count, warm. Returns its result.
+    (lists repeat an option), stall, linger, count, warm, routed, router. Returns its result.
     """
-    command = [str(build_tool(HERE / "generator.c"))]
+    command = [str(build_tool(HERE / "generator.c", parts=["frames.c", "frames.h"]))]
     for name, value in options.items():
         for one in value if isinstance(value, (list, tuple)) else [value]:
             command += [f"--{name}", str(one)]
@@ -45,6 +45,11 @@ def grown(before, after, *path):
 
 def by_name(rows):
     return {row["name"]: row for row in rows}
+
+
+def drops(stats):
+    """All frames that were dropped, by any interface and for any reason."""
+    return sum(sum(net["dropped"].values()) for net in stats["net"])
 
 
 def assert_pages_conserved(before, after):

@@ -1,0 +1,37 @@
+/*
+ * The headers of the traffic generator's frames (generator.c): plain ones for a switch, or with IP for a router.
+ */
+#ifndef TEST_QEMU_FRAMES_H
+#define TEST_QEMU_FRAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PORTS    8
+#define ETHERNET 14
+#define HEAD_MAX (ETHERNET + 40)
+
+/* What follows the headers of Ethernet and IP. */
+struct tag {
+    uint16_t flow;
+    uint32_t magic;
+    uint64_t sequence;
+} __attribute__((packed));
+
+extern int frames_routed;  /* 0: through a switch; else the version of IP */
+extern int frames_routers; /* addresses that frames_router_add has taken */
+
+/* The router's address at the next port; false when it is none, or there are enough. */
+bool frames_router_add(const char *text);
+
+void frames_put16(uint8_t *bytes, uint32_t value);
+
+/* The link-layer address of the station at a port. */
+void frames_station(uint8_t address[6], int port);
+
+uint32_t frames_head_size(void);
+
+/* The headers of a frame of `size` bytes between two stations, as it is sent or as it must arrive. */
+void frames_head(uint8_t *head, int from, int to, uint32_t size, uint64_t sequence, bool arrives);
+
+#endif
