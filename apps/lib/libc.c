@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -127,3 +128,23 @@ void __assert_func(const char *file, int number, const char *function, const cha
     baton_log("%s:%d: %s: assertion failed: %s", file, number, function, expression);
     baton_undefined();
 }
+
+/*
+ * ---- What Debian's C library was compiled with ----
+ *
+ * Each has an answer in a library already, but one that a constructor must set up.
+ */
+
+/* Its stack protector, which services do without. The value ends a string and a line: no text writes it again. */
+uintptr_t __stack_chk_guard = 0xff0a0000;
+
+__attribute__((noreturn)) void __stack_chk_fail(void);
+
+void __stack_chk_fail(void)
+{
+    baton_log("a function of the C library has written over its stack");
+    baton_undefined();
+}
+
+/* Its atomics, which ask at run time for instructions that a Cortex-A72 has not. */
+bool __aarch64_have_lse_atomics = false;
