@@ -43,6 +43,17 @@ if(NOT BATON_HOST)
     set(BATON_SERVICE_FLAGS
         ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} -ftls-model=local-exec -ffunction-sections -fdata-sections)
 
+    # The Arm GNU toolchain's GCC may have been built without thread-local variables (--disable-tls): apps/lib/emutls.c.
+    file(WRITE ${CMAKE_BINARY_DIR}/tls.c "_Thread_local int a; int f(void) { return a; }\n")
+    separate_arguments(flags UNIX_COMMAND "${CMAKE_C_FLAGS}")
+    baton_ask(assembly ${CMAKE_C_COMPILER} ${as_target} ${flags} -S -o - ${CMAKE_BINARY_DIR}/tls.c)
+    string(FIND "${assembly}" __emutls_get_address found)
+    set(BATON_EMULATED_TLS OFF)
+    if(NOT found EQUAL -1)
+        set(BATON_EMULATED_TLS ON)
+        list(APPEND BATON_SERVICE_FLAGS -D__PICOLIBC_ERRNO_FUNCTION=library_errno)
+    endif()
+
     # How the linker is called, for programs and kernel. Debian's GCC would make everything position independent.
     set(BATON_LINK_FLAGS
         -nostdlib -static -Wl,--build-id=none -Wl,--fatal-warnings -Wl,-z,max-page-size=4096)

@@ -42,14 +42,19 @@ function(baton_runtime)
             list(APPEND sources ${elements})
         endif()
     endforeach()
-    # Of the files for one C library each, that of this build's.
-    list(FILTER sources EXCLUDE REGEX "/apps/lib/libc_[a-z]+\\.c$")
-    list(APPEND sources ${CMAKE_SOURCE_DIR}/apps/lib/libc_${BATON_LIBC}.c)
+    # Of the files for one C library or one kind of compiler, those that fit.
+    set(library ${CMAKE_SOURCE_DIR}/apps/lib)
+    list(FILTER sources EXCLUDE REGEX "/apps/lib/(libc_[a-z]+|emutls[a-z_]*)\\.[cS]$")
+    list(APPEND sources ${library}/libc_${BATON_LIBC}.c)
+    if(BATON_EMULATED_TLS)
+        file(GLOB emutls CONFIGURE_DEPENDS ${library}/emutls.[cS] ${library}/emutls_${BATON_LIBC}.S)
+        list(APPEND sources ${emutls})
+    endif()
     add_library(baton_runtime STATIC ${sources})
     baton_service_settings(baton_runtime)
     # Using the library costs no service the FP registers, which the kernel switches by a trap.
     target_compile_options(baton_runtime PRIVATE -mgeneral-regs-only)
-    set_source_files_properties(${CMAKE_SOURCE_DIR}/apps/lib/memory.c PROPERTIES COMPILE_OPTIONS "${BATON_NO_IDIOMS}")
+    set_source_files_properties(${library}/memory.c PROPERTIES COMPILE_OPTIONS "${BATON_NO_IDIOMS}")
 endfunction()
 
 function(baton_service_settings target)
