@@ -9,7 +9,7 @@ import pytest
 
 from harness import Nic, wait_until
 from naming import named
-from traffic import assert_pages_conserved, by_name
+from traffic import assert_pages_conserved, by_name, drops, grown
 
 
 class Host:
@@ -97,8 +97,16 @@ def test_hosts(boot, switch, hosts, tmp_path, cpus):
     assert sent["sum_received"]["bits_per_second"] > 20e6, sent["sum_received"]
     back = json.loads(one.run("iperf3", "-c", two.address, "-t", "3", "-R", "-J"))["end"]
     assert back["sum_received"]["bits_per_second"] > 20e6, back["sum_received"]
+    start = machine.quiet_stats()
     datagrams = json.loads(one.run("iperf3", "-c", two.address, "-u", "-b", "20M", "-t", "3", "-J"))["end"]["sum"]
-    assert datagrams["lost_percent"] < 1, datagrams
+    # A busy machine lets a tap or a socket of its own overflow; the switch itself loses nothing at this rate.
+    assert datagrams["lost_percent"] < 20, datagrams
+    end = machine.quiet_stats()
+    assert drops(end) == drops(start), end["net"]
+    for source, sink in (("net0", "net1"), ("net1", "net0")):
+        came = grown(by_name(start["net"])[source], by_name(end["net"])[source], "rx_frames")
+        went = grown(by_name(start["net"])[sink], by_name(end["net"])[sink], "tx_frames")
+        assert came == went, f"{came} frames came in by {source}, {went} went out by {sink}"
 
     content = os.urandom(20 << 20)
     (tmp_path / "file").write_bytes(content)

@@ -4,7 +4,7 @@ import pytest
 from harness import Nic
 from naming import named
 from traffic import (assert_all_arrived, assert_messages_counted, assert_not_copied, assert_pages_conserved, by_name,
-                     grown, through)
+                     drops, grown, through)
 
 FRAMES = 100000
 
@@ -25,11 +25,6 @@ def check_traffic(machine, frames, **options):
         assert new["rx_frames"] - old["rx_frames"] >= frames and new["tx_frames"] - old["tx_frames"] >= frames
         assert new["dropped"] == old["dropped"], f"{name} dropped frames: {new['dropped']}"
     return result, before, after
-
-
-def drops(stats):
-    """All frames that were dropped, by any interface and for any reason."""
-    return sum(sum(net["dropped"].values()) for net in stats["net"])
 
 
 @named("switch-frames-{size}-{cpus}cpu-gicv3")
