@@ -17,7 +17,7 @@
 #define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
 
 #define PORT_MESSAGES 1024u             /* frames that wait to be transmitted, besides those in the ring */
-#define GRACE_NS      UINT64_C(20000)   /* how long an idle driver polls on before it sleeps */
+#define GRACE_NS      UINT64_C(2000)    /* how long an idle driver polls on: what an interrupt and two switches take */
 #define DRY_NS        UINT64_C(1000000) /* until a dry pool is tried again */
 
 static struct virtio_net nets[NICS_MAX];
