@@ -41,7 +41,8 @@ def build_tool(source, *flags, shared=False, parts=()):
     """
     source = pathlib.Path(source)
     parts = [source.with_name(part) for part in parts]
-    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *(["-shared", "-fPIC"] if shared else []), *flags]
+    flags = [f"-I{ROOT}", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *flags]
+    flags += ["-shared", "-fPIC"] if shared else []
     key = hashlib.sha256(b"".join(file.read_bytes() for file in (source, *parts)) + repr(flags).encode()).hexdigest()[:12]
     target = BUILD / "tools" / f"{source.stem}-{key}{'.so' if shared else ''}"
     with locked("tools"):

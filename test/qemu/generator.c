@@ -52,7 +52,7 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-#include "frames.h"
+#include "test/qemu/frames.h"
 
 #define FLOWS       16
 #define SIZES       8
