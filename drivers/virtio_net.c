@@ -16,9 +16,10 @@
 #define HEADER_BYTES_MODERN 12u
 #define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
 
-#define PORT_MESSAGES 1024u             /* frames that wait to be transmitted, besides those in the ring */
-#define GRACE_NS      UINT64_C(2000)    /* how long an idle driver polls on: what an interrupt and two switches take */
-#define DRY_NS        UINT64_C(1000000) /* until a dry pool is tried again */
+#define PORT_MESSAGES 1024u /* frames that wait to be transmitted, besides those in the ring */
+#define GRACE_NS                                                                                             \
+    UINT64_C(2000) /* how long an idle driver polls on: what an interrupt and two switches take */
+#define DRY_NS UINT64_C(1000000) /* until a dry pool is tried again */
 
 static struct virtio_net nets[NICS_MAX];
 static unsigned net_count;
