@@ -52,11 +52,8 @@ def fetch_source(codename, pin, work):
     say("fetching newlib-source to build/cache")
     tool = apt.Apt.private(codename, architecture="arm64")  # any will do; those lists are there for libfdt
     tool.ready()
-    package = tool.download(apt.choose(tool, "newlib-source", pin), CACHE)
-    try:
-        run("dpkg", "-x", package, work / "package")
-    finally:
-        package.unlink()
+    package = tool.download(apt.choose(tool, "newlib-source", pin), work)
+    run("dpkg", "-x", package, work / "package")
     archive = next((work / "package").glob("usr/src/newlib/newlib-*.tar.*"))
     shutil.unpack_archive(archive, work / "source")
     return next((work / "source").glob("*/configure")).parent
