@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ipv6_address {
+struct address6 {
     uint64_t high, low; /* 2001:db8::1 is 0x20010db800000000, 1 */
 };
 
@@ -30,73 +30,47 @@ struct ipv6_address {
 bool ipv4_parse(const char *text, size_t length, uint32_t *address);
 
 /* RFC 4291, 2.2: 2001:db8::1, ::, ::ffff:10.0.0.1; up to four hexadecimal digits a group, no zone. */
-bool ipv6_parse(const char *text, size_t length, struct ipv6_address *address);
+bool ipv6_parse(const char *text, size_t length, struct address6 *address);
 
 /* 02:00:00:00:0b:01: six pairs of hexadecimal digits. */
 bool link_parse(const char *text, size_t length, uint64_t *link);
 
 /* These write a text with its zero into room of IPV4_TEXT, IPV6_TEXT (as RFC 5952 wants it), LINK_TEXT, and return `to`. */
 const char *ipv4_print(char *to, uint32_t address);
-const char *ipv6_print(char *to, struct ipv6_address address);
+const char *ipv6_print(char *to, struct address6 address);
 const char *link_print(char *to, uint64_t link);
 
 /* An IPv4 address among IPv6 ones, and back. */
-static inline struct ipv6_address address_of4(uint32_t address)
+static inline struct address6 address_of4(uint32_t address)
 {
-    return (struct ipv6_address){(uint64_t)address << 32, 0};
+    return (struct address6){(uint64_t)address << 32, 0};
 }
 
-static inline uint32_t address_to4(struct ipv6_address address)
+static inline uint32_t address_to4(struct address6 address)
 {
     return (uint32_t)(address.high >> 32);
 }
 
-static inline bool ipv6_equal(struct ipv6_address a, struct ipv6_address b)
+static inline bool address6_equal(struct address6 a, struct address6 b)
 {
     return ((a.high ^ b.high) | (a.low ^ b.low)) == 0;
 }
 
 /* The first `length` bits (0 to 128) are ones. */
-static inline struct ipv6_address ipv6_mask(unsigned length)
+static inline struct address6 address6_mask(unsigned length)
 {
-    return (struct ipv6_address){length == 0    ? 0
-                                 : length >= 64 ? UINT64_MAX
-                                                : UINT64_MAX << (64 - length),
-                                 length <= 64 ? 0 : UINT64_MAX << (128 - length)};
+    return (struct address6){length == 0    ? 0
+                             : length >= 64 ? UINT64_MAX
+                                            : UINT64_MAX << (64 - length),
+                             length <= 64 ? 0 : UINT64_MAX << (128 - length)};
 }
 
 /* Whether two addresses share their first `length` bits (0 to 128). */
-static inline bool ipv6_within(struct ipv6_address a, struct ipv6_address b, unsigned length)
+static inline bool address6_within(struct address6 a, struct address6 b, unsigned length)
 {
-    struct ipv6_address mask = ipv6_mask(length);
+    struct address6 mask = address6_mask(length);
 
     return (((a.high ^ b.high) & mask.high) | ((a.low ^ b.low) & mask.low)) == 0;
-}
-
-/* 16 bytes of a header, in the order of the network. */
-typedef uint64_t __attribute__((may_alias, aligned(1))) address_word;
-
-static inline struct ipv6_address ipv6_load(const uint8_t *bytes)
-{
-    return (struct ipv6_address){__builtin_bswap64(*(const address_word *)bytes),
-                                 __builtin_bswap64(*(const address_word *)(bytes + 8))};
-}
-
-static inline void ipv6_store(uint8_t *bytes, struct ipv6_address address)
-{
-    *(address_word *)bytes = __builtin_bswap64(address.high);
-    *(address_word *)(bytes + 8) = __builtin_bswap64(address.low);
-}
-
-/* fe80::/10 (RFC 4291, 2.5.6) and ff00::/8 (2.7). */
-static inline bool ipv6_link_local(struct ipv6_address address)
-{
-    return address.high >> 54 == 0x3fa;
-}
-
-static inline bool ipv6_multicast(struct ipv6_address address)
-{
-    return address.high >> 56 == 0xff;
 }
 
 #endif

@@ -40,7 +40,7 @@ enum config_family {
 
 /* An address of the router itself, and the network on that link. */
 struct config_address {
-    struct ipv6_address address; /* address_of4() for IPv4, everywhere in here */
+    struct address6 address; /* address_of4() for IPv4, everywhere in here */
     uint8_t family, length, interface;
     uint32_t line;
 };
@@ -53,7 +53,7 @@ struct config_route {
 };
 
 struct config_neighbor {
-    struct ipv6_address address;
+    struct address6 address;
     uint64_t link;
     uint32_t line;
     uint8_t family, interface;
@@ -99,7 +99,7 @@ struct config_change {
     bool add; /* or take away */
     uint8_t family;
     struct prefix prefix;
-    struct ipv6_address gateway; /* with `add`; without: all zeros */
+    struct address6 gateway; /* with `add`; without: all zeros */
     unsigned interface;
 };
 

@@ -73,7 +73,7 @@ extern const struct neighbor_limits neighbor_limits_usual;
 
 struct neighbor_calls {
     /* Send a request; to `link`, or to all if that is 0. */
-    void (*ask)(void *context, unsigned interface, struct ipv6_address address, uint64_t link);
+    void (*ask)(void *context, unsigned interface, struct address6 address, uint64_t link);
     /* A packet that waited goes to `link`. */
     void (*send)(void *context, unsigned interface, uint64_t link, void *packet);
     /* DROP_UNREACHABLE: nobody answered. DROP_WAITING_FULL: there was no room for it any more. */
@@ -81,7 +81,7 @@ struct neighbor_calls {
 };
 
 struct neighbor {
-    struct ipv6_address address;
+    struct address6 address;
     uint64_t link;
     uint64_t used_ns;  /* the last use, or when it was made */
     uint64_t until_ns; /* when the state ends, or the next request is due */
@@ -128,23 +128,21 @@ void neighbors_init(struct neighbors *table, void *memory, const struct neighbor
                     const struct neighbor_calls *calls, void *context, uint64_t seed);
 
 /* False: there are `fixed` of them already. An entry that is there becomes static; what waits for it is sent. */
-bool neighbor_set_static(struct neighbors *table, unsigned interface, struct ipv6_address address,
-                         uint64_t link);
+bool neighbor_set_static(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link);
 
 /*
  * The link-layer address of a station, and notes that it is used; 0 when that is not known: then the caller has neighbor_wait.
  * May call `ask`. Who remembers the result longer than a second or two, or beyond a change of `changes`, does so on his own
  * account: uses must be seen here for the station to be probed and kept.
  */
-uint64_t neighbor_link(struct neighbors *table, unsigned interface, struct ipv6_address address,
-                       uint64_t now_ns);
+uint64_t neighbor_link(struct neighbors *table, unsigned interface, struct address6 address, uint64_t now_ns);
 
 /* Gives a packet to the table, to wait for the station; may call `ask`, and `drop` for this packet or another. */
-void neighbor_wait(struct neighbors *table, unsigned interface, struct ipv6_address address, void *packet,
+void neighbor_wait(struct neighbors *table, unsigned interface, struct address6 address, void *packet,
                    uint64_t now_ns);
 
 /* A message of ARP or ND named a station's link-layer address (not 0, no group). May call `ask`, `send` and `drop`. */
-void neighbor_heard(struct neighbors *table, unsigned interface, struct ipv6_address address, uint64_t link,
+void neighbor_heard(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link,
                     enum neighbor_heard how, uint64_t now_ns);
 
 /* Every quarter of a second or so: requests again, expiry. Cost: a few instructions for each entry. */
@@ -152,6 +150,6 @@ void neighbors_tick(struct neighbors *table, uint64_t now_ns);
 
 /* What is known of a station, for tests and reports; NULL: nothing. Changes nothing. */
 const struct neighbor *neighbor_find(const struct neighbors *table, unsigned interface,
-                                     struct ipv6_address address);
+                                     struct address6 address);
 
 #endif

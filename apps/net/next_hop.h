@@ -14,7 +14,7 @@
 #include "apps/net/address.h"
 
 struct next_hop {
-    struct ipv6_address
+    struct address6
         gateway; /* as address_of4() has it for IPv4; all zeros: none, the network is on the link */
     uint32_t interface;
     uint32_t users; /* 0: free */
@@ -31,7 +31,7 @@ size_t next_hops_bytes(uint32_t limit);
 void next_hops_init(struct next_hops *table, void *memory, uint32_t limit);
 
 /* The number of a next hop, which has one user more now; 0: `limit` others are in use. */
-uint32_t next_hop_take(struct next_hops *table, uint32_t interface, struct ipv6_address gateway);
+uint32_t next_hop_take(struct next_hops *table, uint32_t interface, struct address6 gateway);
 
 /* One user less. */
 void next_hop_release(struct next_hops *table, uint32_t number);

@@ -31,12 +31,12 @@
 
 /* An address, and how many of its bits count: the others are 0. IPv4 as address_of4() has it, length up to 32. */
 struct prefix {
-    struct ipv6_address address;
+    struct address6 address;
     unsigned length;
 };
 
 struct route_node {
-    struct ipv6_address address;
+    struct address6 address;
     uint32_t child[2]; /* by the bit behind the prefix; 0: none */
     uint32_t value;    /* 0: two prefixes part here, and that is all */
     uint32_t length;
@@ -78,7 +78,7 @@ enum route_result route_remove(struct routes *routes, const struct prefix *prefi
 uint32_t route_get(const struct routes *routes, const struct prefix *prefix);
 
 /* Whether an address begins with a node's prefix, which is longer than ROUTE_TOP. */
-static inline bool route_begins(const struct route_node *node, struct ipv6_address address)
+static inline bool route_begins(const struct route_node *node, struct address6 address)
 {
     if (node->length <= 64)
         return (node->address.high ^ address.high) >> (64 - node->length) == 0;
@@ -87,7 +87,7 @@ static inline bool route_begins(const struct route_node *node, struct ipv6_addre
 }
 
 /* The value of the longest prefix that the address begins with; 0: there is none. */
-static inline uint32_t route_lookup(const struct routes *routes, struct ipv6_address address)
+static inline uint32_t route_lookup(const struct routes *routes, struct address6 address)
 {
     const struct route_place *place = &routes->places[address.high >> (64 - ROUTE_TOP)];
     uint32_t value = routes->shorts[place->best];
