@@ -12,3 +12,8 @@ def test_switch_table(build, run_program):
 @named("host-message-library")
 def test_message_library(build, run_program):
     run_program(build.host("test_message_library"))
+
+
+@named("host-net-ipv6")
+def test_net_ipv6(build, run_program):
+    run_program(build.host("test_net_ipv6"))
