@@ -1,8 +1,10 @@
 /* The console's commands, but for statistics (stats.c): see console.h. */
 #include <stdint.h>
+#include "core/arch.h"
 #include "core/string.h"
 #include "drivers/console.h"
 #include "drivers/psci.h"
+#include "ipc/message.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
 #include "ipc/service.h"
@@ -124,6 +126,57 @@ static void command_trace(const char *argument, const char *board)
     console_print("trace: not in this version; it comes with a later one\n");
 }
 
+/* A port that a wire of the appliance leads to from the console: `NAME.control`. */
+static const struct handle *control_find(const char *name, size_t length)
+{
+    const struct service *console = thread_self()->service;
+
+    for (uint32_t i = 0; i < console->handle_count; i++) {
+        const char *port = console->handles[i].port->name;
+        if (console->handles[i].rights & RIGHT_SEND && !strncmp(port, name, length) &&
+            !strcmp(port + length, ".control"))
+            return &console->handles[i];
+    }
+    return NULL;
+}
+
+/* A message with the text inline. False when the port takes none, or there is no message object. */
+static bool control_send(const struct handle *handle, const char *text, size_t length)
+{
+    uint64_t flags = arch_irq_save();
+    struct message *message;
+    bool sent = message_alloc(&message, 1) == 1;
+
+    if (sent) {
+        message->caller = NULL;
+        message->abi = (struct baton_message){
+            .length = (uint32_t)length, .inline_length = (uint8_t)length, .source = handle->source};
+        memcpy(message->abi.data, text, length);
+        sent = port_send(handle->port, &message, 1) == 1;
+        if (!sent)
+            message_free(&message, 1);
+    }
+    arch_irq_restore(flags);
+    return sent;
+}
+
+static void command_tell(const char *argument, const char *board)
+{
+    const char *text = argument ? strchr(argument, ' ') : NULL;
+
+    (void)board;
+    if (!text || strlen(text + 1) > BATON_INLINE_BYTES) {
+        console_print("tell: takes the name of a service and a text of at most %u bytes\n",
+                      BATON_INLINE_BYTES);
+        return;
+    }
+    const struct handle *handle = control_find(argument, (size_t)(text - argument));
+    if (!handle)
+        console_print("tell: no wire leads from the console to such a service\n");
+    else if (!control_send(handle, text + 1, strlen(text + 1)))
+        console_print("tell: the service takes no more now\n");
+}
+
 static void command_halt(const char *argument, const char *board)
 {
     (void)argument;
@@ -138,6 +191,7 @@ static const struct command commands[] = {
     {"services", "", "services, their placement and state", command_services},
     {"ports", "", "ports and what is queued in them", command_ports},
     {"pages", "[NUMBER]", "IPC pages, or the owners of one", command_pages},
+    {"tell", "SERVICE TEXT", "sends a line to a service that listens to the console", command_tell},
     {"trace", "", "the path of a message", command_trace},
     {"halt", "", "powers off", command_halt},
 };
@@ -148,7 +202,7 @@ static void command_help(const char *argument, const char *board)
     (void)argument;
     (void)board;
     for (unsigned i = 0; i < COMMANDS; i++)
-        console_print("%-10s %-10s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        console_print("%-10s %-12s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
 }
 
 /* Cuts the next word out of the line; NULL when there is none. */
@@ -168,13 +222,18 @@ static char *word_next(char **rest)
 
 void console_command(char *line, const char *board)
 {
-    const char *name = word_next(&line), *argument = word_next(&line), *more = word_next(&line);
+    const char *name = word_next(&line);
 
     if (!name)
         return;
     for (unsigned i = 0; i < COMMANDS; i++) {
         if (strcmp(name, commands[i].name))
             continue;
+        if (strchr(commands[i].arguments, ' ')) { /* several: the command reads them itself */
+            commands[i].run(*line ? line : NULL, board);
+            return;
+        }
+        const char *argument = word_next(&line), *more = word_next(&line);
         if (more || (argument && !*commands[i].arguments))
             console_print("%s: takes %s\n", name, *commands[i].arguments ? "one argument" : "no argument");
         else

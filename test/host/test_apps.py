@@ -1,5 +1,6 @@
 """
-The parts of services that are plain C, run here: the switch's table of stations and the message library.
+The parts of services that are plain C, run here: the switch's table of stations, the message library, and
+the elements of apps/net for IPv4.
 """
 from naming import named
 
@@ -17,3 +18,8 @@ def test_message_library(build, run_program):
 @named("host-net-ipv6")
 def test_net_ipv6(build, run_program):
     run_program(build.host("test_net_ipv6"))
+
+
+@named("host-net-ipv4")
+def test_net_ipv4(build, run_program):
+    run_program(build.host("test_net_ipv4"))
