@@ -14,10 +14,10 @@
  * never looked into: the table has one from neighbor_wait until it gives it back by `send` or `drop`, exactly once.
  *
  * Invariants
- *   1. Bounded: at most `stations` dynamic entries, of which a quarter may be WAITING or FAILED and a quarter heard of but never
- *      used; at most `waiting` packets wait in all, `waiting_each` for one station. What is beyond takes the place of the
- *      oldest of its own kind; so a flood of one kind pushes out its like. A station that was used within `active_ns` is
- *      never pushed out: then the new one is refused.
+ *   1. Bounded: at most `stations` dynamic entries, of which an eighth may be WAITING, an eighth FAILED, and a quarter heard of
+ *      but never used; at most `waiting` packets wait in all, `waiting_each` for one station. What is beyond takes the place
+ *      of the oldest of its own kind; so a flood of one kind pushes out its like. A station that has answered and was used
+ *      within `active_ns` is never pushed out: then the new one is not remembered.
  *   2. Static entries change by neighbor_set_static alone.
  *   3. Only an answer to what was asked makes a station REACHABLE, and only one that fits what is believed: a message
  *      that names another link-layer address for a station makes the table ask the old one (PROBE), and the new one is
@@ -102,7 +102,7 @@ struct neighbor_slot {
     uint8_t interface, reason;
 };
 
-#define NEIGHBOR_KINDS 4 /* asked for, heard of, known, static */
+#define NEIGHBOR_KINDS 5 /* waiting, failed, heard of, known, static */
 
 struct neighbors {
     struct neighbor_limits limits;
@@ -127,7 +127,10 @@ size_t neighbors_bytes(const struct neighbor_limits *limits);
 void neighbors_init(struct neighbors *table, void *memory, const struct neighbor_limits *limits,
                     const struct neighbor_calls *calls, void *context, uint64_t seed);
 
-/* False: there are `fixed` of them already. An entry that is there becomes static; what waits for it is sent. */
+/*
+ * False: there are `fixed` of them already. An entry that is there becomes static, and what waits for it is sent. Before the
+ * first packet, or between packets: may call `send`.
+ */
 bool neighbor_set_static(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link);
 
 /*
