@@ -86,11 +86,14 @@ FOR_TOOLCHAIN = {
         Need("llvm", "llvm-objcopy and its like", has("llvm-objcopy", "llvm-nm", "llvm-ar")),
     ],
 }
+HOST_COMPILER = [
+    Need("gcc", "compiles what runs here", has("gcc")),
+    Need("libc6-dev", "headers for what runs here", lambda: pathlib.Path("/usr/include/stdio.h").exists()),
+]
 FOR_LIBC = {
     "newlib": [
         Need("make", "builds newlib", has("make")),
-        Need("gcc", "configures newlib", has("gcc")),
-        Need("libc6-dev", "configures newlib", lambda: pathlib.Path("/usr/include/stdio.h").exists()),
+        *HOST_COMPILER,
     ],
 }
 DEBUGGER = Need("gdb-multiarch", "the debugger", has("gdb-multiarch"))
@@ -99,8 +102,7 @@ TESTING = [
     Need("python3-pytest-xdist", "two tests at a time", has_package("python3-pytest-xdist")),
     Need("python3-pytest-timeout", "ends a test that hangs", has_package("python3-pytest-timeout")),
     Need("python3-scapy", "makes frames", has_package("python3-scapy")),
-    Need("gcc", "compiles what runs here", has("gcc")),
-    Need("libc6-dev", "headers for what runs here", lambda: pathlib.Path("/usr/include/stdio.h").exists()),
+    *HOST_COMPILER,
     Need("libcmocka-dev", "units of the kernel, run here", lambda: pathlib.Path("/usr/include/cmocka.h").exists()),
 ]
 
@@ -120,6 +122,7 @@ def needs_of(command, toolchain, libc):
     building = [*BUILDING, *FOR_TOOLCHAIN.get(toolchain, []), *FOR_LIBC.get(libc, [])]
     return {
         "build": lambda: building,
+        "config": lambda: [*building, *HOST_COMPILER],
         "run": lambda: [*building, QEMU, *TRAFFIC],
         "debug": lambda: [*building, QEMU, DEBUGGER],
         "test": lambda: [*building, QEMU, *TRAFFIC, *TESTING, *listed_for_tests()],

@@ -348,7 +348,7 @@ static bool route_read(struct reader *reader)
     route.hop = next_hop_take(
         &config->hops,
         CONFIG_OPEN | (told < 0 ? 0 : CONFIG_TOLD | (unsigned)told) | (unsigned)route.family << 8, gateway);
-    if (!route.hop)
+    if (route.hop > CONFIG_HOPS) /* numbered one by one */
         return wrong(reader, "too many different gateways, expected at most %u", CONFIG_HOPS);
     config->route[config->routes++] = route;
     *seen = config->routes;
@@ -460,7 +460,7 @@ static const char *line_split(struct reader *reader, const char *at, const char 
 size_t config_bytes(void)
 {
     return CONFIG_ROUTES * sizeof(struct config_route) + CONFIG_NEIGHBORS * sizeof(struct config_neighbor) +
-           next_hops_bytes(CONFIG_HOPS) + (CONFIG_SEEN + CONFIG_MET) * sizeof(uint32_t);
+           next_hops_bytes(2 * CONFIG_HOPS) + (CONFIG_SEEN + CONFIG_MET) * sizeof(uint32_t);
 }
 
 static void config_clear(struct config *config, void *memory, unsigned interfaces)
@@ -470,8 +470,8 @@ static void config_clear(struct config *config, void *memory, unsigned interface
     config->route = memory;
     config->neighbor = (struct config_neighbor *)(config->route + CONFIG_ROUTES);
     void *hops = config->neighbor + CONFIG_NEIGHBORS;
-    next_hops_init(&config->hops, hops, CONFIG_HOPS);
-    config->seen = (uint32_t *)((char *)hops + next_hops_bytes(CONFIG_HOPS));
+    next_hops_init(&config->hops, hops, 2 * CONFIG_HOPS);
+    config->seen = (uint32_t *)((char *)hops + next_hops_bytes(2 * CONFIG_HOPS));
     memset(config->seen, 0, (CONFIG_SEEN + CONFIG_MET) * sizeof(uint32_t));
 }
 

@@ -27,7 +27,7 @@
 #define CONFIG_INTERFACES 32
 #define CONFIG_ADDRESSES  64     /* of each family */
 #define CONFIG_ROUTES     131072 /* of both families together */
-#define CONFIG_HOPS       4096   /* different gateways */
+#define CONFIG_HOPS       4096   /* different gateways; as many again can be taken from `hops` later */
 #define CONFIG_NEIGHBORS  4096   /* of both families together */
 #define CONFIG_MTU_MAX    1500
 #define CONFIG_MISTAKES   20  /* so many are told, and how many more there are */
@@ -78,9 +78,10 @@ struct config {
     unsigned routes, routes4, routes6;
     struct config_neighbor *neighbor;
     unsigned neighbors;
-    struct next_hops hops; /* users: routes */
-    unsigned interfaces;   /* of the machine; CONFIG_INTERFACES when that is not known */
-    uint32_t *seen;        /* routes by the hash of their prefix, to find duplicates */
+    struct next_hops
+        hops; /* users: routes. A gateway with its interface told and without may have two numbers */
+    unsigned interfaces; /* of the machine; CONFIG_INTERFACES when that is not known */
+    uint32_t *seen;      /* routes by the hash of their prefix, to find duplicates */
     struct config_mistake mistake[CONFIG_MISTAKES]; /* by line */
     unsigned mistakes;                              /* in all */
 };

@@ -28,17 +28,17 @@ void next_hops_init(struct next_hops *table, void *memory, uint32_t limit)
     memset(table->buckets, 0, buckets_for(limit) * sizeof(uint32_t));
 }
 
-static uint32_t *bucket_of(const struct next_hops *table, uint32_t interface, struct address6 gateway)
+/* By the gateway alone: who has the table may correct an interface. */
+static uint32_t *bucket_of(const struct next_hops *table, struct address6 gateway)
 {
-    uint64_t hash =
-        (gateway.high ^ gateway.high << 23 ^ gateway.low ^ interface) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (gateway.high ^ gateway.high << 23 ^ gateway.low) * UINT64_C(0x9e3779b97f4a7c15);
 
     return &table->buckets[hash >> 40 & table->mask];
 }
 
 uint32_t next_hop_take(struct next_hops *table, uint32_t interface, struct address6 gateway)
 {
-    uint32_t *bucket = bucket_of(table, interface, gateway), number;
+    uint32_t *bucket = bucket_of(table, gateway), number;
 
     for (number = *bucket; number; number = table->hops[number].next) {
         struct next_hop *hop = &table->hops[number];
@@ -62,7 +62,7 @@ uint32_t next_hop_take(struct next_hops *table, uint32_t interface, struct addre
 void next_hop_release(struct next_hops *table, uint32_t number)
 {
     struct next_hop *hop = &table->hops[number];
-    uint32_t *link = bucket_of(table, hop->interface, hop->gateway);
+    uint32_t *link = bucket_of(table, hop->gateway);
 
     if (--hop->users)
         return;
