@@ -109,6 +109,36 @@ struct baton_counter {
     uint64_t value;
 };
 
+/*
+ * What passed at a point of the appliance, for an observer (ipc/capture.h): the header of one or two frames to the
+ * capture interface, followed by at most 64 inline bytes of the frame observed and, in the second, its pages. Little-endian.
+ */
+struct baton_capture {
+    uint8_t address[12]; /* destination and source */
+    uint8_t type[2];     /* BATON_CAPTURE_TYPE, big-endian */
+    uint8_t kind;        /* enum baton_capture_kind */
+    uint8_t point;       /* 2 * interface in, 2 * interface + 1 out, or BATON_CAPTURE_DROPS */
+    uint64_t time;       /* nanoseconds since some moment before the boot */
+    uint32_t length;     /* of the frame, when it passed */
+    uint32_t sequence;   /* of the sender's records: the two frames of one have the same */
+    uint32_t missed;     /* records that this sender could not send, ever */
+    uint16_t sender;     /* a CPU for the kernel; BATON_CAPTURE_SERVICE and the slot of a service */
+    uint8_t interface;   /* of a drop: where it is counted */
+    uint8_t reserved;
+    char reason[BATON_COUNTER_NAME]; /* of a drop: its counter's name; else empty */
+};
+enum baton_capture_kind {
+    BATON_CAPTURE_WHOLE,
+    BATON_CAPTURE_FIRST,
+    BATON_CAPTURE_SECOND
+};
+#define BATON_CAPTURE_TYPE    0x88b5 /* IEEE 802: for local experiments */
+#define BATON_CAPTURE_DROPS   255
+#define BATON_CAPTURE_SERVICE 256
+#define BATON_CAPTURE_INLINE  64
+#define BATON_CAPTURE_PORT    "capture"
+_Static_assert(sizeof(struct baton_capture) + BATON_CAPTURE_INLINE == BATON_INLINE_BYTES, "all of it is inline");
+
 /* What a service's start code is given in x0. */
 struct baton_start {
     uint64_t thread;     /* 0 for the first thread */

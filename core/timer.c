@@ -26,9 +26,14 @@ uint64_t timer_now(void)
     return arch_counter_read();
 }
 
+uint64_t timer_ns(uint64_t ticks)
+{
+    return (uint64_t)((__uint128_t)ticks * ns_per_tick >> 32);
+}
+
 uint64_t timer_uptime_ns(void)
 {
-    return (uint64_t)((__uint128_t)(timer_now() - boot_time) * ns_per_tick >> 32);
+    return timer_ns(timer_now() - boot_time);
 }
 
 uint64_t timer_ticks(uint64_t ns)

@@ -16,6 +16,9 @@ uint64_t timer_now(void);
 /* Ticks since boot, as nanoseconds. */
 uint64_t timer_uptime_ns(void);
 
+/* A value of the counter as nanoseconds: what services read as the time. */
+uint64_t timer_ns(uint64_t ticks);
+
 /* Nanoseconds to ticks, rounded up; BATON_FOREVER and what does not fit give UINT64_MAX. */
 uint64_t timer_ticks(uint64_t ns);
 

@@ -119,13 +119,6 @@ static void command_pages(const char *argument, const char *board)
         print_page(page);
 }
 
-static void command_trace(const char *argument, const char *board)
-{
-    (void)argument;
-    (void)board;
-    console_print("trace: not in this version; it comes with a later one\n");
-}
-
 /* A port that a wire of the appliance leads to from the console: `NAME.control`. */
 static const struct handle *control_find(const char *name, size_t length)
 {
@@ -192,7 +185,7 @@ static const struct command commands[] = {
     {"ports", "", "ports and what is queued in them", command_ports},
     {"pages", "[NUMBER]", "IPC pages, or the owners of one", command_pages},
     {"tell", "SERVICE TEXT", "sends a line to a service that listens to the console", command_tell},
-    {"trace", "", "the path of a message", command_trace},
+    {"trace", "packet [N]", "the way of the next N frames, station by station", command_trace},
     {"halt", "", "powers off", command_halt},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

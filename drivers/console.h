@@ -29,6 +29,9 @@ __attribute__((format(printf, 1, 2))) void console_print(const char *format, ...
 /* Answers one line: command and arguments (commands.c). */
 void console_command(char *line, const char *board);
 
+/* The answer to `trace packet [N]` (trace.c): waits for frames, a few seconds at most. */
+void command_trace(const char *argument, const char *board);
+
 /* The answers to `stats` and `stats json` (stats.c). */
 void stats_print(const char *board);
 void stats_print_json(const char *board);

@@ -44,6 +44,13 @@ struct nic {
 /* Takes the next number. NULL when there are NICS_MAX already. Boot only. */
 struct nic *nic_create(void);
 
+/*
+ * The interface for captures (ipc/capture.h), which no wire `net*` leads to: it has a name of its own, and no number
+ * among the others. nic_capture: NULL when there is none.
+ */
+struct nic *nic_create_capture(void);
+struct nic *nic_capture(void);
+
 /* The interface by number, 0 .. until NULL. */
 struct nic *nic_at(unsigned number);
 unsigned nic_count(void);

@@ -9,6 +9,7 @@
 #include "core/timer.h"
 #include "drivers/console.h"
 #include "drivers/nic.h"
+#include "ipc/capture.h"
 #include "ipc/page.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
@@ -213,7 +214,7 @@ static uint64_t copied_inline(void)
 
 void stats_print_json(const char *board)
 {
-    uint64_t uptime = timer_uptime_ns() / 1000000;
+    uint64_t uptime = timer_uptime_ns() / 1000000, sent, missed;
 
     console_print("{\"appliance\": \"%s\", \"board\": \"%s\", \"cpus\": %u, \"uptime_s\": %lu.%03lu, ",
                   appliance.name, board, cpu_count, uptime / 1000, uptime % 1000);
@@ -227,6 +228,8 @@ void stats_print_json(const char *board)
                   counter_sum(COUNT_TLB_REISSUED), counter_sum(COUNT_TLB_QUEUED));
     console_print("\"skipped\": %lu, \"ipi\": %lu, \"barriers\": %lu}, ", counter_sum(COUNT_TLB_SKIPPED),
                   counter_sum(COUNT_TLB_IPI), counter_sum(COUNT_TLB_BARRIERS));
+    capture_count(&sent, &missed);
+    console_print("\"capture\": {\"records\": %lu, \"missed\": %lu}, ", sent, missed);
     console_print("\"faults\": {\"lazy_maps\": %lu, \"violations\": %lu}, \"switches\": %lu}\n",
                   counter_sum(COUNT_LAZY_MAPS), counter_sum(COUNT_VIOLATIONS), counter_sum(COUNT_SWITCHES));
 }

@@ -5,8 +5,10 @@
 #include "core/irq.h"
 #include "core/log.h"
 #include "core/setting.h"
+#include "core/string.h"
 #include "core/timer.h"
 #include "drivers/virtio_net_queues.h"
+#include "ipc/capture.h"
 #include "ipc/port.h"
 #include "ipc/thread.h"
 #include "mm/frame.h"
@@ -21,7 +23,7 @@
     UINT64_C(2000) /* how long an idle driver polls on: what an interrupt and two switches take */
 #define DRY_NS UINT64_C(1000000) /* until a dry pool is tried again */
 
-static struct virtio_net nets[NICS_MAX];
+static struct virtio_net nets[NICS_MAX + 1]; /* and the one for captures */
 static unsigned net_count;
 
 static const char *const drop_reasons[DROPS] = {
@@ -124,20 +126,36 @@ static void net_interrupt(void *argument)
 
 /* ---- Boot ---- */
 
+/* "52:54:00:00:00:01"; zeros for those devices that have no address. */
+static void address_print(const struct virtio_transport *transport, char *text, size_t size)
+{
+    uint8_t mac[6] = {0};
+
+    for (unsigned i = 0; i < sizeof mac && transport->ops->features_read(transport) & FEATURE_MAC; i++)
+        mac[i] = transport->ops->config_read(transport, i);
+    log_format_line(text, size, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+                    mac[5]);
+}
+
 static void net_report(const struct virtio_net *net)
 {
-    uint8_t mac[6] = {0}; /* of those devices that have none */
-    char fact[40];
+    char address[20], fact[40];
 
-    for (unsigned i = 0; i < sizeof mac && net->transport.ops->features_read(&net->transport) & FEATURE_MAC;
-         i++)
-        mac[i] = net->transport.ops->config_read(&net->transport, i);
-    log_print("%s: %s, %02x:%02x:%02x:%02x:%02x:%02x, queues of %u and %u, interrupt %u\n", net->nic->name,
-              net->transport.ops->name, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
-              net->receive.queue.size, net->transmit.queue.size, net->irq);
-    log_format_line(fact, sizeof fact, "%s.mac=%02x:%02x:%02x:%02x:%02x:%02x", net->nic->name, mac[0], mac[1],
-                    mac[2], mac[3], mac[4], mac[5]);
+    address_print(&net->transport, address, sizeof address);
+    log_print("%s: %s, %s, queues of %u and %u, interrupt %u\n", net->nic->name, net->transport.ops->name,
+              address, net->receive.queue.size, net->transmit.queue.size, net->irq);
+    log_format_line(fact, sizeof fact, "%s.mac=%s", net->nic->name, address);
     setting_add(fact); /* for services that speak for the interface */
+}
+
+/* An interface with a number, or the one for captures, which the setting of that name names by its address. */
+static struct nic *nic_choose(const struct virtio_transport *transport)
+{
+    const char *setting = setting_find(BATON_CAPTURE_PORT);
+    char address[20];
+
+    address_print(transport, address, sizeof address);
+    return setting && !strcmp(setting, address) ? nic_create_capture() : nic_create();
 }
 
 bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
@@ -145,7 +163,7 @@ bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
     char name[48];
 
     log_format_line(name, sizeof name, "%s network (interrupt %u)", transport->ops->name, irq);
-    if (net_count == NICS_MAX) {
+    if (net_count == sizeof nets / sizeof nets[0]) {
         log_print("%s: left alone: there are %u interfaces already\n", name, net_count);
         return false;
     }
@@ -161,13 +179,17 @@ bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
     if (!virtio_net_receive_create(net, name, headers) ||
         !virtio_net_transmit_create(net, name, headers + 64))
         return false;
-    net->nic = nic_create();
-    if (!net->nic)
+    net->nic = nic_choose(transport);
+    if (!net->nic) {
+        log_print("%s: left alone: there are %u interfaces already\n", name, nic_count());
         return false;
+    }
     for (unsigned i = 0; i < DROPS; i++)
         net->nic->stats.dropped[i].reason = drop_reasons[i];
     net->service = net->nic->service = service_create_driver(net->nic->name, PORT_MESSAGES);
     net->port = net->service->port;
+    if (net->nic == nic_capture())
+        capture_start(net->port);
     net_report(net);
     net_count++;
     return true;

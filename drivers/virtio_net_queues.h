@@ -17,6 +17,7 @@
 #include "drivers/virtio.h"
 #include "drivers/virtqueue.h"
 #include "ipc/message.h"
+#include "ipc/observe.h"
 #include "ipc/service.h"
 
 #define QUEUE_RECEIVE  0u
@@ -131,9 +132,20 @@ void virtio_net_transmit_disarm(struct virtio_net *net);
 void virtio_net_receive_drain(struct virtio_net *net);
 void virtio_net_transmit_drain(struct virtio_net *net);
 
-static inline void net_count_drop(struct virtio_net *net, enum net_drop drop)
+/* Whether somebody wants to see what passes here. What passes the capture interface is what was seen elsewhere. */
+static inline bool net_observed(const struct virtio_net *net)
 {
-    net->nic->stats.dropped[drop].count++;
+    return observed() && net->nic != nic_capture();
+}
+
+/* The one place for drops: counted under their reason, and shown to whoever looks. The message stays the caller's. */
+static inline void net_drop(struct virtio_net *net, enum net_drop drop, const struct message *message)
+{
+    struct nic_drop *row = &net->nic->stats.dropped[drop];
+
+    row->count++;
+    if (net_observed(net))
+        observe_drop(net->nic->number, row->reason, message);
 }
 
 /* Adds to the service's counters, once per batch. */

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 #include "core/arch.h"
+#include "core/timer.h"
+#include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
 #include "mm/frame.h"
@@ -109,15 +111,21 @@ static inline void header_set(struct baton_message *message, uint64_t first, uin
 }
 
 /* The slot keeps its message and page, and is posted again as it is. */
-__attribute__((noinline, cold)) static void frame_refuse(struct virtio_net *net, uint32_t used_length)
+__attribute__((noinline, cold)) static void frame_refuse(struct virtio_net *net, struct message *message,
+                                                         uint32_t used_length)
 {
-    if (used_length < net->header_bytes)
+    uint32_t length = used_length - net->header_bytes;
+    uint32_t shown = length < BATON_INLINE_BYTES ? length : BATON_INLINE_BYTES;
+
+    if (used_length < net->header_bytes) {
         net->receive.queue.fault = (struct virtqueue_fault){.what = "used length too small",
                                                             .value = used_length,
                                                             .expected = "at least",
                                                             .limit = net->header_bytes};
-    else
-        net_count_drop(net, used_length - net->header_bytes < FRAME_LEAST ? DROP_RUNT : DROP_GIANT);
+        return;
+    }
+    header_set(&message->abi, length | (uint64_t)shown << HEADER_INLINE_LENGTH, net->nic->number);
+    net_drop(net, length < FRAME_LEAST ? DROP_RUNT : DROP_GIANT, message);
 }
 
 /*
@@ -140,7 +148,7 @@ static unsigned frames_accept(struct virtio_net *net, struct virtqueue_element *
         uint32_t length = used[i].length - header_bytes; /* one too small becomes very big */
 
         if (length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST) {
-            frame_refuse(net, used[i].length);
+            frame_refuse(net, message, used[i].length);
             continue;
         }
         used[i].token = NULL;
@@ -176,8 +184,10 @@ __attribute__((noinline, cold)) static void waiting_drop(struct virtio_net *net)
     struct receive *receive = &net->receive;
 
     for (; receive->waiting_count > 0; receive->waiting_count--) {
-        message_drop(receive->waiting[receive->waiting_first++]);
-        net_count_drop(net, DROP_NO_RECEIVER);
+        struct message *message = receive->waiting[receive->waiting_first++];
+
+        net_drop(net, DROP_NO_RECEIVER, message);
+        message_drop(message);
     }
 }
 
@@ -213,12 +223,15 @@ static unsigned frames_take(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;
     struct virtqueue_element used[BATON_BATCH];
+    uint64_t since = net_observed(net) ? timer_now() : 0;
     unsigned pages;
     int count = virtqueue_take(&receive->queue, used, BATON_BATCH);
 
     if (count <= 0)
         return 0;
     unsigned accepted = frames_accept(net, used, (unsigned)count, &pages);
+    if (since)
+        observe_in(net->nic->number, since, receive->waiting, accepted);
     net_count_messages(net, (unsigned)count, 0);
     if (accepted > 0)
         frames_hand_over(net);

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include "core/arch.h"
+#include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
 #include "mm/frame.h"
@@ -69,11 +70,23 @@ static inline void descriptors_make(struct transmit_table *table, const struct m
 
 __attribute__((noinline, cold)) static void message_refuse(struct virtio_net *net, struct message *message)
 {
-    if (message->caller)
-        net_count_drop(net, DROP_TX_REQUEST);
-    else
-        net_count_drop(net, message->abi.length < FRAME_LEAST ? DROP_TX_RUNT : DROP_TX_GIANT);
+    net_drop(net,
+             message->caller                     ? DROP_TX_REQUEST
+             : message->abi.length < FRAME_LEAST ? DROP_TX_RUNT
+                                                 : DROP_TX_GIANT,
+             message);
     message_drop(message);
+}
+
+/* The slots of those messages that were taken are the ones that `free` has been moved down over. */
+__attribute__((noinline, cold)) static void posted_observe(struct virtio_net *net, const uint16_t *free,
+                                                           unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct message *message = net->transmit.queue.held[free[i]];
+
+        observe_posted(&message, 1);
+    }
 }
 
 /* Stations 7 to 9: takes messages from the port as far as slots are free. Returns how many it took. */
@@ -88,6 +101,9 @@ static unsigned messages_send(struct virtio_net *net)
     unsigned count = room > 0 ? port_take(net->port, messages, room) : 0;
     if (count == 0)
         return 0;
+    const bool observing = net_observed(net);
+    if (observing)
+        observe_out(net->nic->number, messages, count);
 
     struct transmit_table *tables = transmit->tables;
     const uint16_t *free = &transmit->free[transmit->free_count];
@@ -111,6 +127,8 @@ static unsigned messages_send(struct virtio_net *net)
     }
     unsigned posted = next - start;
     transmit->free_count -= posted;
+    if (observing)
+        posted_observe(net, free, posted);
     /* Station 9: NIC out. One index and one kick for the batch. */
     if (posted > 0 && virtqueue_publish(&transmit->queue, next))
         net->transport.ops->notify(&net->transport, QUEUE_TRANSMIT);
@@ -149,6 +167,8 @@ static unsigned used_reclaim(struct virtio_net *net)
     }
     transmit->free_count += (unsigned)count;
     page_sent_out(pages, page_count);
+    if (net_observed(net))
+        observe_done(messages, (unsigned)count);
     message_free(messages, (unsigned)count);
     return (unsigned)count;
 }

@@ -114,6 +114,12 @@ unsigned page_get_device(uint32_t *pages, unsigned count);
 void page_filled(uint32_t page, uint32_t length);
 
 /*
+ * One more ownership of the kernel for a page that it owns and no device is writing to, so that a second device can read
+ * it. False when the kernel does not own it, or the count is full. Nothing of the page is copied or mapped.
+ */
+bool page_share(uint32_t page);
+
+/*
  * The device has read pages to the end, at most BATON_BATCH of them: counts never_mapped trips, releases one ownership
  * of the kernel for each. Cost: one compare-and-swap a page with one owner; the pool is touched once.
  */

@@ -27,6 +27,20 @@ void page_filled(uint32_t number, uint32_t length)
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
 }
 
+bool page_share(uint32_t number)
+{
+    struct page *page = &page_table[number];
+    uint64_t state = page_lock(page);
+    struct slot *slot = state & STATE_DEVICE ? NULL : page_slot(page, 0);
+    bool shared = slot && state_total(state) < OWNERSHIPS_MAX;
+
+    /* The kernel's own threads map no page, so there is no translation that would have to be downgraded (page 2) */
+    if (shared)
+        slot->count++;
+    page_unlock(page, state);
+    return shared;
+}
+
 /* Gives one ownership of the kernel up. True when the page is free now, and the caller gives it to the pool. */
 static bool sent_out(uint32_t number)
 {

@@ -9,6 +9,7 @@
 #include "ipc/syscall_message.h"
 #include "core/cpu.h"
 #include "core/timer.h"
+#include "ipc/observe.h"
 #include "ipc/port.h"
 #include "ipc/rpc.h"
 #include "ipc/service.h"
@@ -110,6 +111,8 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
     int filled = batch_fill(service, &batch, handle->source, duplicate);
     if (filled < 0)
         return filled;
+    if (observed())
+        observe_send(port, batch.messages, (unsigned)filled);
     int sent = batch_send(service, port, batch.messages, (unsigned)filled, args[4]);
     for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < (unsigned)filled; i++) {
         transfer_undo(service, batch.messages[i], duplicate);
@@ -183,6 +186,8 @@ static int batch_deliver(struct service *service, struct batch *batch, unsigned 
     unsigned delivered = 0;
     int error = 0;
 
+    if (observed())
+        observe_receive(service, batch->messages, count);
     for (unsigned i = 0; i < count; i++) {
         int result = transfer_out(service, batch->addresses[delivered], batch->messages[i],
                                   flags & BATON_IMMEDIATE_ACCESS);

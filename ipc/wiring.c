@@ -233,6 +233,17 @@ static bool wire_lay(const struct baton_wire *wire)
     return laid ? true : mistake("a wire from or to nobody", wire->to);
 }
 
+/* While frames are captured every service may tell what it drops. No wire of the table: the operator asked for it. */
+static bool capture_wire(void)
+{
+    struct port *port = port_find(BATON_CAPTURE_PORT);
+
+    for (unsigned i = 0; port && i < service_count; i++)
+        if (services[i].row && !handle_add(&services[i], port, RIGHT_SEND, source_number(&services[i])))
+            return false;
+    return true;
+}
+
 bool services_create(unsigned interfaces)
 {
     for (uint32_t i = 0; i < appliance.service_count; i++)
@@ -247,5 +258,5 @@ bool services_create(unsigned interfaces)
         if (!wire_lay(wire))
             return false;
     }
-    return true;
+    return capture_wire();
 }

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "apps/baton.h"
+#include "apps/net/mirror.h"
 #include "apps/switch/table.h"
 
 #define HEADER_BYTES 14 /* destination, source, type */
@@ -83,6 +84,7 @@ static unsigned dropped_count;
 static void drop(struct baton_message *frame, unsigned interface, enum reason reason)
 {
     ++*interfaces[interface].dropped[reason];
+    mirror_drop(frame, interface, reason_name[reason]);
     dropped[dropped_count++] = frame;
 }
 

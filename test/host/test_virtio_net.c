@@ -38,6 +38,11 @@ uint64_t timer_deadline(uint64_t ns)
     return ns;
 }
 
+uint64_t timer_ns(uint64_t ticks)
+{
+    return ticks;
+}
+
 void thread_wake(struct thread *thread)
 {
     (void)thread;
