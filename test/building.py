@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -32,6 +33,16 @@ def run(*command, timeout=900):
     if done.returncode:
         raise BuildError(f"{' '.join(map(str, command))}\nended with status {done.returncode}:\n{done.stdout[-8000:]}")
     return done.stdout
+
+
+def copy_tree(folder):
+    """The sources as they are now, committed or not, to another folder."""
+    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                           stdout=subprocess.PIPE).stdout.decode().split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
 
 
 def build_tool(source, *flags, shared=False, parts=()):

@@ -14,13 +14,15 @@ ANSWER_LIMIT = 20
 
 
 class Nic:
-    """A NIC on a netdev of QEMU (its value without the id), or on the tap that a descriptor holds."""
+    """A NIC on a netdev of QEMU (its value without the id), or on a descriptor: of a tap, or of a stream socket."""
 
-    def __init__(self, spec=None, tap=None):
-        self.spec, self.tap = spec, tap
+    def __init__(self, spec=None, tap=None, stream=None):
+        self.kept = [end for end in (tap, stream) if end is not None]
+        self.spec = spec or (f"tap,fd={tap}" if stream is None
+                             else f"stream,server=off,addr.type=fd,addr.str={stream}")
 
     def words(self, number):
-        back = f"tap,id=n{number},fd={self.tap}" if self.spec is None else f"{self.spec},id=n{number}"
+        back = f"{self.spec},id=n{number}"
         return ["-netdev", back, "-device", f"virtio-net-device,netdev=n{number},mac=52:54:00:00:00:{number + 1:02x}"]
 
 
@@ -43,7 +45,7 @@ def command_line(image, cpus=4, memory=512, placement=None, config=None, nics=()
 
 
 class Machine:
-    def __init__(self, words, taps=()):
+    def __init__(self, words, nics=()):
         self.lines, self.rest, self.ended, self.errors = [], "", False, ""
         self.news = threading.Condition()
         self.console, theirs = socket.socketpair()
@@ -51,7 +53,7 @@ class Machine:
         with theirs:
             self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *words], stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-                                            pass_fds=[theirs.fileno(), *taps])
+                                            pass_fds=[theirs.fileno(), *(end for nic in nics for end in nic.kept)])
         self.readers = [threading.Thread(target=work, daemon=True) for work in (self.read_console, self.read_errors)]
         for reader in self.readers:
             reader.start()

@@ -5,9 +5,8 @@ import pathlib
 import tempfile
 import time
 
-from tools import build, setup, traffic
+from tools import build, demonstration, setup, ways
 from tools.common import Failure, say
-from tools.hosts import Host
 from tools.machine import Machine, Nic, command_line
 from tools.table import Table, describe
 
@@ -50,8 +49,8 @@ def quiet_pages(machine):
         time.sleep(0.2)
 
 
-def demonstrate(results, machine, hosts, seconds, folder):
-    for name, step in traffic.steps(*hosts, seconds, folder):
+def demonstrate(results, machine, steps):
+    for name, step in steps:
         results.do(name, lambda: step(results.table.tick))
         if not machine.alive():
             raise Failure("the machine ended by itself; " + machine.story())
@@ -84,31 +83,36 @@ def summary(results, machine, stats, seconds):
           + (f"; failed: {', '.join(failed)}" if failed else ""), flush=True)
 
 
-def write_json(options, results, stats):
-    answer = {"appliance": options.appliance, "cpus": options.cpus, "memory_mib": options.memory, "ok": results.ok(),
-              "steps": results.steps, "stats": stats}
+def write_json(options, way, results, stats):
+    answer = {"appliance": options.appliance, "hosts": way and way.name, "cpus": options.cpus, "memory_mib": options.memory,
+              "ok": results.ok(), "steps": results.steps, "stats": stats}
     pathlib.Path(options.json).write_text(json.dumps(answer, indent=1) + "\n")
 
 
 def main(options):
     if options.json:
         open(options.json, "a").close()  # a mistake in the name shows now, not after the run
-    setup.ensure("run", options.toolchain, options.libc)
+    way = None if options.net else ways.choose(options.hosts or "auto")
+    setup.ensure("run" if way and way.real else "boot", options.toolchain, options.libc)
     image = build.image(options.appliance, build.preset_of(options))
-    begin = time.monotonic()
+    begin, show = time.monotonic(), demonstration.of(options.appliance)
     with contextlib.ExitStack() as stack:
         hosts, nics = [], [Nic(spec=spec) for spec in options.net]
-        if not options.net:
-            say("two hosts, a (10.0.0.1) and b (10.0.0.2), in network namespaces of their own")
-            for name, last in (("a", 1), ("b", 2)):
-                hosts.append(Host(name, f"10.0.0.{last}", f"02:00:00:00:00:0{name}"))
-                stack.callback(hosts[-1].close)
-            nics = [Nic(tap=host.tap) for host in hosts]
+        if way:
+            for host in show.hosts(way.make):
+                hosts.append(host)
+                stack.callback(host.close)
+            say(way.describe(hosts))
+            nics = [host.nic() for host in hosts]
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="baton-")))
-        words = command_line(image, options.cpus, options.memory, options.placement, options.config, nics,
+        config = options.config
+        if hosts and show.config and not config:
+            config = str(folder / "demonstration.conf")
+            pathlib.Path(config).write_text(show.config)
+        words = command_line(image, options.cpus, options.memory, options.placement, config, nics,
                              options.disk)
         say(f"booting {build.shown(image)} in QEMU, {options.cpus} CPUs, {options.memory} MiB")
-        machine = Machine(words, [host.tap for host in hosts])
+        machine = Machine(words, nics)
         stack.callback(machine.kill)
         table = Table(f"{options.appliance} on virt, {options.cpus} CPUs", machine)
         results = Results(table)
@@ -116,7 +120,7 @@ def main(options):
         stats = None
         if booted:
             if hosts:
-                demonstrate(results, machine, hosts, options.seconds or SECONDS, folder)
+                demonstrate(results, machine, way.steps(show, *hosts, options.seconds or SECONDS, folder))
             else:
                 watch(table, machine, options.seconds)
             stats = machine.stats()
@@ -125,5 +129,5 @@ def main(options):
         if stats:
             summary(results, machine, stats, time.monotonic() - begin)
         if options.json:
-            write_json(options, results, stats)
+            write_json(options, way, results, stats)
         return 0 if results.ok() else 1

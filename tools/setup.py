@@ -76,6 +76,8 @@ QEMU = Need("qemu-system-arm", f"the machine that images run on ({'.'.join(map(s
 TRAFFIC = [
     Need("iproute2", "sets up the hosts on both sides", has("ip")),
     Need("iputils-ping", "traffic: ping", has("ping")),
+    Need("iputils-tracepath", "traffic: path MTU", has("tracepath")),
+    Need("traceroute", "traffic: the way", has("traceroute")),
     Need("iperf3", "traffic: TCP and UDP", has("iperf3")),
     Need("curl", "traffic: a file", has("curl")),
 ]
@@ -123,6 +125,7 @@ def needs_of(command, toolchain, libc):
     return {
         "build": lambda: building,
         "config": lambda: [*building, *HOST_COMPILER],
+        "boot": lambda: [*building, QEMU],
         "run": lambda: [*building, QEMU, *TRAFFIC],
         "debug": lambda: [*building, QEMU, DEBUGGER],
         "test": lambda: [*building, QEMU, *TRAFFIC, *TESTING, *listed_for_tests()],

@@ -7,22 +7,26 @@
  *   forward4.c   IPv4: what is for the router, what goes where
  *   fragment.c   IPv4 packets that are too long for the next link
  *   report.c     ICMP errors and redirects
- *   forward6.c   IPv6, the same
+ *   router6.h    IPv6, the same: forward6.c, local6.c, resolve6.c, advertise6.c, report6.c, setup6.c
  *   setup.c      the configuration file becomes tables
- *   control.c    route statements at run time
+ *   control.c    routes, and statements about them at run time
  *
  * Owns: all state of the service, in the one struct router. One thread uses it.
  *
- * A frame's way: input4, input6 or input_arp gets it with invariant 1 of apps/net/packet.h, and must do one of three
+ * A frame's way: input4, input6 or input_arp gets it with the invariants of apps/net/packet.h, and must do one of three
  * things with the message: router_drop (it is freed at the end of the batch), router_transmit (it is sent at the end of
- * the batch; its Ethernet header is complete), or router_resolve (either, or it is copied and waits). Whoever makes a
- * frame of its own takes a message from router_message and hands it to router_transmit or router_resolve.
+ * the batch; its Ethernet header is complete), or resolve4 and its like (either, or it is kept and waits). Whoever makes a
+ * frame of its own takes a message from router_message and does the same.
  *
  * Invariants
  *   1. A message that came in is dropped, sent or kept waiting exactly once; each drop is counted, by reason and interface.
- *   2. What waits, and what the router makes in one batch, is bounded: beyond it frames are dropped, and counted.
+ *   2. What waits, and what the router makes in one batch, is bounded by MESSAGES_MAX: beyond it frames are dropped, and
+ *      counted.
  *   3. No page is ever mapped: the parts read and write inline bytes only.
- *   4. `generation` changes whenever a route or a neighbour changes: what was decided under another one is not used.
+ *   4. `generation` changes whenever a route or a neighbour changes, and at each tick: what was decided under another one
+ *      is not used.
+ *
+ * Limits: no reassembly, so fragments and long messages to the router itself are dropped; no multicast routing.
  */
 #ifndef APPS_ROUTER_ROUTER_H
 #define APPS_ROUTER_ROUTER_H
@@ -30,9 +34,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "apps/baton.h"
+#include "apps/net/config.h"
+#include "apps/net/limiter.h"
 #include "apps/net/packet.h"
 
-#define INTERFACES_MAX 32
+#define INTERFACES_MAX CONFIG_INTERFACES
+#define SUBNETS_MAX    CONFIG_ADDRESSES
+#define MESSAGES_MAX   512 /* waiting, and the router's own in one batch, together */
+#define CONTROL_BYTES  256
 #define TICK_NS        UINT64_C(250000000)
 
 /* Frames that leave by one interface, in order. */
@@ -44,21 +53,47 @@ struct outbox {
 struct interface {
     int port;
     bool ipv4, ipv6; /* it has an address of that family */
-    uint8_t mac[6];
-    uint16_t mtu; /* bytes of an IP packet */
+    uint16_t mtu;    /* bytes of an IP packet */
+    uint64_t link;   /* its own address, as apps/net/ethernet.h has it */
+    struct limiter reports;
     struct outbox outbox;
     uint64_t *dropped[DROPS]; /* made at the first drop of that kind; NULL before */
+};
+
+/* An IPv4 address of the router, and the network on that link. */
+struct subnet {
+    uint32_t address, mask;
+    unsigned interface;
+};
+
+/* Where a packet goes next: a station on the link of an interface. */
+struct hop {
+    unsigned interface;
+    uint32_t address;
 };
 
 struct router {
     struct interface interface[INTERFACES_MAX];
     unsigned interfaces;
+    struct config config; /* `hops` is what the values of both tables of routes are numbers of */
+    struct routes routes4, routes6;
+    struct subnet subnet[SUBNETS_MAX];
+    unsigned subnets;
     uint64_t now;        /* ns: the time of this batch */
-    uint32_t generation; /* see invariant 4 */
+    uint32_t generation; /* see invariant 4; never 0 */
+    uint64_t *count_echoes, *count_reports, *count_limited, *count_fragmented;
 };
 extern struct router router;
 
+/* What was decided so far is decided anew. */
+static inline void router_changed(void)
+{
+    router.generation += router.generation == UINT32_MAX ? 2 : 1;
+}
+
 /* ---- outbox.c ---- */
+
+void outbox_init(void);
 
 /* Counts a drop, and gives the message up at the end of the batch. */
 void router_drop(struct baton_message *message, unsigned interface, enum drop reason);
@@ -66,14 +101,24 @@ void router_drop(struct baton_message *message, unsigned interface, enum drop re
 /* Counts a drop of something that has no message any more. */
 void router_count(unsigned interface, enum drop reason);
 
+/* Gives the message up at the end of the batch, as nothing was lost. */
+void router_discard(struct baton_message *message);
+
 /* The frame is ready: it goes out by `interface` at the end of the batch. */
 void router_transmit(unsigned interface, struct baton_message *message);
 
 /*
- * An empty message for a frame of the router's own, 128 bytes inline; NULL when this batch has had its share (counted as
- * no_memory by the caller). It must go to router_transmit, router_resolve or router_drop.
+ * An empty message for a frame of the router's own, 128 bytes inline; NULL when all are in use. It must go to
+ * router_transmit, resolve4 or its like, or router_drop.
  */
 struct baton_message *router_message(void);
+
+/*
+ * Keeps a message beyond this batch: returns where it is from now on, or NULL when all are in use (it is still where it
+ * was). router_release before it goes to router_transmit or router_drop.
+ */
+struct baton_message *router_keep(const struct baton_message *message);
+void router_release(struct baton_message *message);
 
 /* Sends all outboxes and frees all that was dropped. */
 void router_flush(void);
@@ -83,5 +128,48 @@ void router_flush(void);
 void input4(struct baton_message *message, const struct packet *packet);
 void input6(struct baton_message *message, const struct packet *packet);
 void input_arp(struct baton_message *message, const struct packet *packet);
+
+/* At the start, when config, routes and interfaces are there: neighbours. False, with a line on the console: no memory. */
+bool resolve_setup(void);
+bool setup6(void);
+
+/* Every TICK_NS or so. */
+void resolve_tick(void);
+void tick6(void);
+
+/* ---- IPv4 ---- */
+
+/* Whether an address is the router's own, or a broadcast address of one of its networks. */
+bool subnet4_own(uint32_t address);
+bool subnet4_broadcast(uint32_t address);
+
+/* The router's address on a link, in the network of `to` if there is one; 0: none. */
+uint32_t subnet4_address(unsigned interface, uint32_t to);
+
+/* The longest match. False: there is no route. */
+bool route4_find(uint32_t destination, struct hop *hop);
+
+/*
+ * Sends a frame whose packet goes to `next` on the link of `interface`: writes its Ethernet header when the neighbour is
+ * known, and returns the neighbour's link-layer address; else keeps it, or drops it, and returns 0. `ingress` is where it
+ * came in, for the counters.
+ */
+uint64_t resolve4(unsigned interface, uint32_t next, struct baton_message *message, unsigned ingress);
+
+/* Sends the packet, which is longer than the MTU, in fragments. */
+void fragment4(struct baton_message *message, const struct packet *packet, const struct hop *hop);
+
+void report_init(void);
+
+/* Tells the sender of a packet what became of it (RFC 1812, 4.3), if it may be told. The packet is as it came. */
+void report4(const struct packet *packet, uint8_t type, uint8_t code, uint32_t word);
+
+/* ---- Configuration ---- */
+
+/* Reads the configuration, and makes the tables. False, with a line on the console for each mistake. */
+bool setup(void);
+
+/* A statement at run time: `route add ...` or `route del ...`, as in the configuration file. */
+void control(const char *text, uint32_t length);
 
 #endif

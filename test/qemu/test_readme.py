@@ -1,20 +1,10 @@
 """The appliance that README.md lets its reader write, written, built and booted, in a copy of the tree."""
 import re
-import subprocess
 
-from building import BUILD, ROOT, locked, run
+from building import BUILD, ROOT, copy_tree, locked, run
 from naming import named
 
 FRAME = bytes([2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(range(186))
-
-
-def copy_tree(folder):
-    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                           stdout=subprocess.PIPE).stdout.decode().split("\0")
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
 
 
 @named("readme-appliance-builds-and-runs")

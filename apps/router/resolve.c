@@ -1,0 +1,188 @@
+/*
+ * From next hop to Ethernet header: IPv4's neighbours, by ARP (RFC 1812, 3.3.2): see router.h. The table and its bounds are
+ * those of apps/net/neighbor.h; here is what it asks for.
+ */
+#include <stdlib.h>
+#include "apps/net/arp.h"
+#include "apps/net/ethernet.h"
+#include "apps/net/icmp.h"
+#include "apps/net/neighbor.h"
+#include "apps/router/router.h"
+
+#define WAITING 192 /* of the messages of MESSAGES_MAX, for IPv4 */
+
+static struct neighbors neighbors;
+static uint64_t changes_seen;
+
+/* Decisions rest on what neighbours were known to be. */
+static void changes_note(void)
+{
+    if (neighbors.changes != changes_seen)
+        router_changed();
+    changes_seen = neighbors.changes;
+}
+
+/* ---- What the table calls ---- */
+
+static void arp_send(unsigned interface, uint64_t link, const struct arp *arp)
+{
+    struct baton_message *message = router_message();
+
+    if (!message) {
+        router_count(interface, DROP_NO_MEMORY);
+        return;
+    }
+    arp_write(message->data, link, arp);
+    message->length = message->inline_length = ARP_FRAME;
+    router_transmit(interface, message);
+}
+
+static void ask(void *context, unsigned interface, struct address6 address, uint64_t link)
+{
+    uint32_t target = address_to4(address);
+    const struct arp request = {ARP_REQUEST, router.interface[interface].link, 0,
+                                subnet4_address(interface, target), target};
+
+    (void)context;
+    arp_send(interface, link ? link : ETHERNET_ADDRESS, &request);
+}
+
+static void send(void *context, unsigned interface, uint64_t link, void *packet)
+{
+    struct baton_message *message = packet;
+
+    (void)context;
+    router_release(message);
+    ethernet_header_put(message->data + message->inline_offset, link, router.interface[interface].link,
+                        ETHERNET_IPV4);
+    router_transmit(interface, message);
+}
+
+/* 5.2.7.1: the sender of a packet that waited in vain is told. */
+static void drop(void *context, unsigned interface, void *waited, enum drop reason)
+{
+    struct baton_message *message = waited;
+    const struct packet packet = {message->data + message->inline_offset, message->inline_length,
+                                  message->length, message->source, false};
+
+    (void)context;
+    (void)interface;
+    router_release(message);
+    if (reason == DROP_UNREACHABLE)
+        report4(&packet, ICMP_UNREACHABLE, ICMP_HOST, 0);
+    router_drop(message, packet.interface, reason);
+}
+
+static const struct neighbor_calls calls = {ask, send, drop};
+
+/* ---- The way out ---- */
+
+uint64_t resolve4(unsigned interface, uint32_t next, struct baton_message *message, unsigned ingress)
+{
+    const struct address6 address = address_of4(next);
+    uint64_t link = neighbor_link(&neighbors, interface, address, router.now);
+
+    changes_note();
+    if (link) {
+        ethernet_header_put(message->data + message->inline_offset, link, router.interface[interface].link,
+                            ETHERNET_IPV4);
+        router_transmit(interface, message);
+        return link;
+    }
+    message->source = ingress;
+    struct baton_message *kept = router_keep(message);
+    if (kept)
+        neighbor_wait(&neighbors, interface, address, kept, router.now);
+    else
+        router_drop(message, ingress, DROP_NO_MEMORY);
+    changes_note();
+    return 0;
+}
+
+/* ---- What neighbours say ---- */
+
+/* Whether an address belongs to the network of the router's on that link, and whether it is the router's own there. */
+static bool on_link(unsigned interface, uint32_t address, bool *own)
+{
+    bool there = false;
+
+    *own = false;
+    for (unsigned i = 0; i < router.subnets; i++) {
+        const struct subnet *subnet = &router.subnet[i];
+        if (subnet->interface != interface)
+            continue;
+        there |= ((address ^ subnet->address) & subnet->mask) == 0;
+        *own |= address == subnet->address;
+    }
+    return there;
+}
+
+static void arp_heard(const struct packet *packet, const struct arp *arp)
+{
+    const struct interface *interface = &router.interface[packet->interface];
+    bool sender_own, target_own;
+    bool sender_here = on_link(packet->interface, arp->sender, &sender_own);
+
+    on_link(packet->interface, arp->target, &target_own);
+    if (sender_own || subnet4_broadcast(arp->sender)) {
+        router_count(packet->interface,
+                     DROP_OWN_SOURCE); /* somebody else says that he has the router's address */
+        return;
+    }
+    if (sender_here)
+        neighbor_heard(&neighbors, packet->interface, address_of4(arp->sender), arp->sender_link,
+                       !target_own                     ? NEIGHBOR_GOSSIP
+                       : arp->operation == ARP_REQUEST ? NEIGHBOR_ASKED
+                                                       : NEIGHBOR_ANSWER,
+                       router.now);
+    if (arp->operation == ARP_REQUEST && target_own && (sender_here || arp->sender == 0)) {
+        const struct arp reply = {ARP_REPLY, interface->link, arp->sender_link, arp->target, arp->sender};
+        arp_send(packet->interface, arp->sender_link, &reply);
+    }
+}
+
+void input_arp(struct baton_message *message, const struct packet *packet)
+{
+    enum drop reason = router.interface[packet->interface].ipv4 ? DROP_NONE : DROP_NOT_CONFIGURED;
+    struct arp arp;
+
+    if (reason == DROP_NONE)
+        reason = arp_read(packet, &arp);
+    if (reason != DROP_NONE) {
+        router_drop(message, packet->interface, reason);
+        return;
+    }
+    arp_heard(packet, &arp);
+    changes_note();
+    router_discard(message);
+}
+
+/* ---- Beginning, and time ---- */
+
+bool resolve_setup(void)
+{
+    const struct config *config = &router.config;
+    struct neighbor_limits limits = neighbor_limits_usual;
+
+    limits.fixed = CONFIG_NEIGHBORS;
+    limits.waiting = WAITING;
+    void *memory = malloc(neighbors_bytes(&limits));
+    if (!memory) {
+        baton_log("no memory for %u neighbours", limits.stations);
+        return false;
+    }
+    neighbors_init(&neighbors, memory, &limits, &calls, NULL, baton_time_ns());
+    for (unsigned i = 0; i < config->neighbors; i++) {
+        const struct config_neighbor *neighbor = &config->neighbor[i];
+        if (neighbor->family == CONFIG_IPV4)
+            neighbor_set_static(&neighbors, neighbor->interface, neighbor->address, neighbor->link);
+    }
+    return true;
+}
+
+void resolve_tick(void)
+{
+    neighbors_tick(&neighbors, router.now);
+    changes_seen = neighbors.changes;
+    router_changed(); /* whatever is still in use is seen by the table again */
+}

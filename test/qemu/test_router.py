@@ -1,0 +1,201 @@
+"""The router under load: whole, in place, within its budget of instructions; its configuration, its neighbours, its routes."""
+import pytest
+from scapy.layers.inet import IP
+from scapy.layers.l2 import ARP, Ether
+
+from harness import wait_until
+from naming import named
+from routing import HOST, ROUTER, TWO, Bench, datagram, start, tell
+from test_instructions import FRAMES as COUNTED
+from test_instructions import PLUGIN
+from building import build_tool
+from traffic import assert_all_arrived, assert_not_copied, assert_pages_conserved, by_name, grown, through
+
+FRAMES = 100000
+ROUTED = {"routed": 4, "router": ROUTER[:2]}
+
+
+@pytest.fixture(scope="session")
+def image(build):
+    return build.image("router")
+
+
+@named("router-frames-{size}-{cpus}cpu")
+@pytest.mark.alone
+@pytest.mark.parametrize("size", [60, 512, 1514])
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_frames(boot, image, tmp_path, cpus, size):
+    """10^5 frames each way, every byte checked, TTL and checksum included; none lost, none overtaken, no page touched."""
+    machine = start(boot, image, tmp_path, TWO, cpus=cpus)
+    through(machine, frames=256, size=size, **ROUTED)
+    before = machine.quiet_stats()
+    result = through(machine, frames=FRAMES if cpus == 2 else FRAMES // 5, size=size, **ROUTED)
+    after = machine.quiet_stats()
+    assert_all_arrived(result)
+    assert result["reordered"] == 0
+    assert_pages_conserved(before, after)
+    assert_not_copied(before, after, 2 * FRAMES + 100)
+    for name in ("net0", "net1"):
+        assert by_name(after["net"])[name]["dropped"] == by_name(before["net"])[name]["dropped"]
+    assert after["faults"]["violations"] == 0
+    print(f"{result['frames_per_second']:.0f} frames/s")
+
+
+@named("router-frames-trusted-mixed-sizes")
+def test_trusted(boot, image, tmp_path):
+    machine = start(boot, image, tmp_path, TWO, cpus=4, append="placement=trusted")
+    before = machine.quiet_stats()
+    assert_all_arrived(through(machine, frames=10000, size="60,127,128,129,512,1514", **ROUTED))
+    assert_pages_conserved(before, machine.quiet_stats())
+
+
+@named("router-instructions-{size}")
+@pytest.mark.alone
+@pytest.mark.parametrize("size", [60, 1514])
+def test_instructions(boot, image, tmp_path, size):
+    """As for the switch: all vCPUs, in the middle of steady traffic one way, on one CPU."""
+    figures = []
+    for way in (False, True):
+        machine = start(boot, image, tmp_path, TWO, cpus=1, icount="shift=0,sleep=off",
+                        plugin=build_tool(PLUGIN, shared=True), one_insn_per_tb=way)
+        result = through(machine, flow="0:1", frames=COUNTED + 1000, warm=1000, size=size, stall=20,
+                         count=machine.folder / "plugin", **ROUTED)
+        assert_all_arrived(result)
+        machine.kill()
+        figures.append(result["instructions_per_frame"])
+    print(f"{size} bytes: {figures[0]:.0f} instructions per frame, {figures[1]:.0f} with one-insn-per-tb")
+    assert min(figures) <= 1800, f"{min(figures):.0f} instructions per frame, at most 1800 are allowed"
+
+
+# ---- Configuration ----
+
+@named("router-config-missing")
+def test_no_config(boot, image):
+    """Without a configuration the router says so and ends; the machine stays."""
+    machine = boot(image)
+    machine.wait_for(r"^router: config: .*(none|no ).*\n")
+    assert wait_until(lambda: by_name(machine.stats()["services"])["router"]["state"] != "running", limit=5)
+
+
+@named("router-config-mistake-ends-it")
+def test_mistake(boot, image, tmp_path):
+    """A mistake is named by file, line, and what was expected; then nothing routes."""
+    file = tmp_path / "bad.conf"
+    file.write_text("interface net0 10.0.0.1/24\n# a comment\ninterface net1 10.0.0.300/24\n")
+    machine = boot(image, initrd=file)
+    machine.wait_for(r"^router: config:3: .*\n")
+    assert wait_until(lambda: by_name(machine.stats()["services"])["router"]["state"] != "running", limit=5)
+
+
+@named("router-config-interface-not-there")
+def test_no_interface(boot, image, tmp_path):
+    file = tmp_path / "bad.conf"
+    file.write_text("interface net0 10.0.0.1/24\ninterface net5 10.0.5.1/24\n")
+    machine = boot(image, initrd=file)
+    machine.wait_for(r"^router: config:2: .*net5.*\n")
+
+
+@named("router-100000-routes")
+def test_many_routes(boot, image, tmp_path):
+    """10^5 routes are loaded within seconds; the longest match among them counts; traffic is as fast as ever."""
+    lines = [TWO]
+    for number in range(100000):
+        lines.append(f"route 20.{number >> 16}.{number >> 8 & 255}.{number & 255}/32 via 10.0.{number & 1}.2\n")
+    lines.append("route 20.0.0.0/8 via 10.0.1.2\n")
+    machine = start(boot, image, tmp_path, "".join(lines), cpus=2)
+    bench = Bench(machine)
+    for number in (1, 3, 4097, 99999):
+        bench.passes(0, datagram("10.0.0.2", f"20.{number >> 16}.{number >> 8 & 255}.{number & 255}"), 1)
+    bench.passes(1, datagram("10.0.1.2", "20.0.0.2"), 0)
+    bench.passes(0, datagram("10.0.0.2", "20.77.0.2"), 1)
+
+
+# ---- Routes at run time ----
+
+@named("router-route-changes-under-load")
+def test_route_changes(boot, image, tmp_path):
+    """Routes come and go 200 times while traffic flows: nothing else is lost; a route works, and no more when it is gone."""
+    import threading
+    machine = start(boot, image, tmp_path, TWO + "route 10.9.0.0/16 via 10.0.1.2\n", cpus=2)
+    through(machine, frames=256, **ROUTED)
+    before, results = machine.quiet_stats(), []
+    load = threading.Thread(target=lambda: results.append(through(machine, frames=60000, size="60,1514", **ROUTED)))
+    load.start()
+    for number in range(100):
+        machine.send(f"tell router route add 10.9.{number}.0/24 via 10.0.0.2")
+        machine.send(f"tell router route del 10.9.{number}.0/24")
+        wait_until(lambda: False, limit=0.02)
+    load.join()
+    assert_all_arrived(results[0])
+    assert_pages_conserved(before, machine.quiet_stats())
+    bench = Bench(machine)
+    bench.passes(0, datagram("10.0.0.2", "10.9.5.5"), 1)
+    assert "10.77.0.0/16" in tell(machine, "route add 10.77.0.0/16 via 10.0.0.2")
+    bench.passes(1, datagram("10.0.1.2", "10.77.1.1"), 0)
+    tell(machine, "route del 10.77.0.0/16")
+    bench.error(1, datagram("10.0.1.2", "10.77.1.1"), 3, 0)
+
+
+@named("router-route-statements-wrong")
+def test_statements(boot, image, tmp_path):
+    machine = start(boot, image, tmp_path, TWO)
+    for text in ("route", "route add", "route add 10.0.0/8 via 10.0.0.2", "route add 10.5.0.0/16 via 99.0.0.1",
+                 "route del 10.5.0.0/16", "route add 10.0.0.0/24 via 10.0.1.2 more", "frobnicate", "interface net0 1.2.3.4/24"):
+        answer = tell(machine, text)
+        assert "expected" in answer or "no such route" in answer, f"{text}: {answer}"
+
+
+# ---- Neighbours under attack ----
+
+@named("router-arp-flood-bounded")
+def test_arp_flood(boot, image, tmp_path):
+    """
+    3000 stations that do not exist are asked for, and 3000 introduce themselves: memory stays bounded, static neighbours
+    and the traffic between them are untouched, all pages come back, and a real neighbour is still learned.
+    """
+    config = TWO.replace("/24", "/16", 1).replace("10.0.1.", "10.1.1.")
+    machine = start(boot, image, tmp_path, config, cpus=2)
+    bench = Bench(machine, settle=[0])
+    wait_until(lambda: False, limit=0.5)
+    before = machine.quiet_stats()
+    for number in range(3000):
+        bench.send(1, datagram("10.1.1.2", f"10.0.{16 + (number >> 8)}.{number & 255}", size=200))
+        if number % 50 == 49:
+            bench.ports[0].drain(0.005)
+            bench.ports[1].drain(0.005)
+    liar = "02:66:00:00:00:00"
+    for number in range(3000):
+        mac = liar[:12] + f"{number >> 8:02x}:{number & 255:02x}"
+        bench.send(0, Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=mac, psrc=f"10.0.{64 + (number >> 8)}.{number & 255}",
+                                                                   pdst="10.0.0.1"))
+        if number % 50 == 49:
+            bench.ports[0].drain(0.005)
+    static = datagram("10.1.1.2", "10.0.0.2")
+    bench.send(1, static)
+    assert bench.until(0, lambda frame: IP in frame and frame[IP].dst == "10.0.0.2").dst == HOST[0]
+    fresh = "02:00:00:00:00:44"
+    bench.send(1, datagram("10.1.1.2", "10.0.200.44"))
+    bench.until(0, lambda frame: ARP in frame and frame[ARP].pdst == "10.0.200.44")
+    bench.send(0, Ether(src=fresh, dst=ROUTER[0]) / ARP(op=2, hwsrc=fresh, psrc="10.0.200.44", hwdst=ROUTER[0],
+                                                        pdst="10.0.0.1"))
+    assert bench.until(0, lambda frame: IP in frame and frame[IP].dst == "10.0.200.44").dst == fresh
+    wait_until(lambda: machine.quiet_stats()["pages"]["owned"] == before["pages"]["owned"], limit=15, pause=1)
+    assert_pages_conserved(before, machine.quiet_stats())
+
+
+@named("router-arp-poisoning-known-neighbor")
+def test_poisoning(boot, image, tmp_path):
+    """A learned neighbour that still answers is not taken over by unasked answers, and learning it again works."""
+    machine = start(boot, image, tmp_path, TWO, cpus=2)
+    bench = Bench(machine)
+    real, liar = "02:00:00:00:00:51", "02:00:00:00:66:66"
+    bench.send(0, datagram("10.0.0.2", "10.0.1.51"))
+    assert bench.one(1)[ARP].pdst == "10.0.1.51"
+    answer = ARP(op=2, hwsrc=real, psrc="10.0.1.51", hwdst=ROUTER[1], pdst="10.0.1.1")
+    bench.send(1, Ether(src=real, dst=ROUTER[1]) / answer)
+    assert bench.one(1).dst == real
+    for _ in range(5):
+        bench.send(1, Ether(src=liar, dst=ROUTER[1]) / ARP(op=2, hwsrc=liar, psrc="10.0.1.51", hwdst=ROUTER[1],
+                                                           pdst="10.0.1.1"))
+    bench.send(0, datagram("10.0.0.2", "10.0.1.51"))
+    assert [frame.dst for frame in bench.out(1) if IP in frame] == [real]
