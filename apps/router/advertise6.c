@@ -1,6 +1,7 @@
 /*
- * Router advertisements (RFC 4861, 6.2): see router6.h. Hosts get one to all of them when one asks, at most every 3 s, and
- * one now and then unasked. Asking much does not make more: it only sets the time of the next one.
+ * Router advertisements (RFC 4861, 6.2): see router6.h. Hosts get one to all of them when one asks, at most every 3 s. Asking
+ * much does not make more: it only sets the time of the next one. Where a host has asked, all are told again now and then, so
+ * that what they were told does not expire; where nobody ever asked the link stays quiet.
  */
 #include "apps/net/ethernet.h"
 #include "apps/router/router6.h"
@@ -8,17 +9,17 @@
 #define SECOND UINT64_C(1000000000)
 
 /* 6.2.1 and 10. */
-#define LIFETIME         1800           /* s */
-#define INTERVAL_LEAST   (200 * SECOND) /* between unasked ones */
-#define INTERVAL_MOST    (600 * SECOND)
-#define INTERVAL_INITIAL (16 * SECOND)
-#define INITIAL          3            /* so many come at shorter intervals */
-#define BETWEEN          (3 * SECOND) /* MIN_DELAY_BETWEEN_RAS */
-#define DELAY            (SECOND / 2) /* MAX_RA_DELAY_TIME */
+#define LIFETIME       1800           /* s */
+#define INTERVAL_LEAST (200 * SECOND) /* between unasked ones */
+#define INTERVAL_MOST  (600 * SECOND)
+#define BETWEEN        (3 * SECOND) /* MIN_DELAY_BETWEEN_RAS */
+#define DELAY          (SECOND / 2) /* MAX_RA_DELAY_TIME */
+
+#define NEVER UINT64_MAX
 
 static struct link {
-    uint64_t next, last; /* when, in ns */
-    unsigned sent;       /* up to INITIAL */
+    uint64_t next;     /* when, in ns */
+    uint64_t earliest; /* the next may be sent */
 } links[INTERFACES_MAX];
 
 /* Routers that started together shall not all speak at once; secret it need not be. */
@@ -33,16 +34,16 @@ static uint64_t random_below(uint64_t limit)
 void advertise6_init(void)
 {
     for (unsigned i = 0; i < router.interfaces; i++)
-        links[i] = (struct link){baton_time_ns() + random_below(DELAY), 0, 0};
+        links[i] = (struct link){NEVER, 0};
 }
 
 void advertise6_solicit(unsigned interface)
 {
     struct link *link = &links[interface];
-    uint64_t when = router.now + random_below(DELAY), earliest = link->sent ? link->last + BETWEEN : 0;
+    uint64_t when = router.now + random_below(DELAY);
 
-    if (when < earliest)
-        when = earliest;
+    if (when < link->earliest)
+        when = link->earliest;
     if (when < link->next)
         link->next = when;
 }
@@ -89,13 +90,10 @@ void advertise6_tick(void)
 {
     for (unsigned i = 0; i < router.interfaces; i++) {
         struct link *link = &links[i];
-        if (!router.interface[i].ipv6 || router.now < link->next)
+        if (router.now < link->next)
             continue;
         send_all(i);
-        link->last = router.now;
-        link->sent += link->sent < INITIAL;
-        link->next = router.now + (link->sent < INITIAL
-                                       ? INTERVAL_INITIAL
-                                       : INTERVAL_LEAST + random_below(INTERVAL_MOST - INTERVAL_LEAST));
+        link->earliest = router.now + BETWEEN;
+        link->next = router.now + INTERVAL_LEAST + random_below(INTERVAL_MOST - INTERVAL_LEAST);
     }
 }
