@@ -34,7 +34,6 @@ static ucontext_t contexts[MACHINE_CPUS], scheduler;
 static uint8_t stacks[MACHINE_CPUS][STACK] __attribute__((aligned(16)));
 static unsigned self; /* the CPU whose coroutine runs */
 static bool finished[MACHINE_CPUS];
-static bool switching[MACHINE_CPUS];
 static const char *doing[MACHINE_CPUS];
 static struct space *running[MACHINE_CPUS];
 static uint64_t seed, operations, operation, moments;
@@ -70,7 +69,7 @@ static void check_page(uint32_t number)
     if (state & STATE_LOCK)
         return;
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++) {
-        if (switching[cpu])
+        if (machine_between_tables[cpu])
             continue;
         machine_reachable(cpu, IPC_BASE + number * PAGE_SIZE, &reach);
         if (reach.count && !root_owns(machine_live_root(cpu), page, state))
@@ -87,7 +86,7 @@ static void check_asids(void)
 {
     for (unsigned a = 0; a < MACHINE_CPUS; a++)
         for (unsigned b = 0; b < a; b++)
-            if (!switching[a] && !switching[b] &&
+            if (!machine_between_tables[a] && !machine_between_tables[b] &&
                 (machine_live_root(a) == machine_live_root(b)) !=
                     (machine_live_asid(a) == machine_live_asid(b)))
                 machine_fail("CPUs %u and %u run with ASIDs %u and %u (space 2)", a, b, machine_live_asid(a),
@@ -156,9 +155,9 @@ static void op_switch(void)
 
     if (self < 2 && machine_random(2))
         next = spaces[0];
-    switching[self] = true;
+    machine_between_tables[self] = true;
     table_switch(next->table);
-    switching[self] = false;
+    machine_between_tables[self] = false;
     running[self] = next;
 }
 

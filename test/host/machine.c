@@ -519,12 +519,14 @@ void machine_reachable(unsigned cpu, uint64_t va, struct machine_reach *reach)
         machine_cached(cpu, simulated[cpu].asid, va, reach);
 }
 
+bool machine_between_tables[MACHINE_CPUS];
+
 bool machine_frame_reachable(uint64_t frame)
 {
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++)
         for (unsigned region = 0; simulated[cpu].root && region < region_count; region++) {
             const struct set *sets = simulated[cpu].sets[simulated[cpu].asid][region];
-            for (unsigned i = 0; sets && i < ENTRIES; i++)
+            for (unsigned i = 0; sets && !machine_between_tables[cpu] && i < ENTRIES; i++)
                 for (unsigned k = 0; k < sets[i].count; k++)
                     if (ENTRY_FRAME(sets[i].values[k].entry) == frame)
                         return true;

@@ -61,7 +61,12 @@ struct machine_reach {
 void machine_reachable(unsigned cpu, uint64_t va, struct machine_reach *reach);
 /* The same for entries of `asid`, live or not. */
 void machine_cached(unsigned cpu, uint16_t asid, uint64_t va, struct machine_reach *reach);
-/* True when any CPU may use a translation to this frame now. */
+/*
+ * CPUs within table_switch, set by the test: no service code runs there, under the old table or the new one, so what they
+ * could reach is not looked at. (The old table's number may be another's already: the CPU flushes before it goes on.)
+ */
+extern bool machine_between_tables[MACHINE_CPUS];
+/* True when service code on any CPU may use a translation to this frame now. */
 bool machine_frame_reachable(uint64_t frame);
 uint16_t machine_live_asid(unsigned cpu);
 /* Physical address of the live table, 0 before the first. */
