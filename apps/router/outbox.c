@@ -142,6 +142,11 @@ struct baton_message *router_message(void)
     return &slot->message;
 }
 
+bool router_messages_short(void)
+{
+    return pool_count < BATON_BATCH;
+}
+
 struct baton_message *router_keep(const struct baton_message *message)
 {
     struct slot *slot;

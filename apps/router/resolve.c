@@ -13,6 +13,7 @@
 
 static struct neighbors neighbors;
 static uint64_t changes_seen;
+static bool flushing; /* nobody holds a message that is not on its way: outboxes may be sent to get more */
 
 /* Decisions rest on what neighbours were known to be. */
 static void changes_note(void)
@@ -44,6 +45,8 @@ static void ask(void *context, unsigned interface, struct address6 address, uint
                                 subnet4_address(interface, target), target};
 
     (void)context;
+    if (flushing && router_messages_short())
+        router_flush();
     arp_send(interface, link ? link : ETHERNET_ADDRESS, &request);
 }
 
@@ -67,10 +70,13 @@ static void drop(void *context, unsigned interface, void *waited, enum drop reas
 
     (void)context;
     (void)interface;
+    bool before = flushing;
+    flushing = false;
     router_release(message);
     if (reason == DROP_UNREACHABLE)
         report4(&packet, ICMP_UNREACHABLE, ICMP_HOST, 0);
     router_drop(message, packet.interface, reason);
+    flushing = before;
 }
 
 static const struct neighbor_calls calls = {ask, send, drop};
@@ -182,7 +188,9 @@ bool resolve_setup(void)
 
 void resolve_tick(void)
 {
+    flushing = true; /* there may be more to ask for than messages */
     neighbors_tick(&neighbors, router.now);
+    flushing = false;
     changes_seen = neighbors.changes;
     router_changed(); /* whatever is still in use is seen by the table again */
 }

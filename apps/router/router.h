@@ -113,6 +113,9 @@ void router_transmit(unsigned interface, struct baton_message *message);
  */
 struct baton_message *router_message(void);
 
+/* Few of them are left. Who sends many without holding one calls router_flush then. */
+bool router_messages_short(void);
+
 /*
  * Keeps a message beyond this batch: returns where it is from now on, or NULL when all are in use (it is still where it
  * was). router_release before it goes to router_transmit or router_drop.

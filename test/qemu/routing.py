@@ -4,6 +4,7 @@ A router under test, with its configuration file, and the far ends of its interf
 Interface n of the router has the link-layer address ROUTER[n] and the addresses 10.0.n.1/24 and 2001:db8:n::1/64; behind it
 is the station HOST[n] at 10.0.n.2 and 2001:db8:n::2, as the generator (generator.c, --routed) has them.
 """
+import socket
 import time
 
 from scapy.layers.inet import ICMP, IP, UDP
@@ -84,14 +85,15 @@ class Bench:
         assert data is not None, f"nothing came out of net{index}"
         return Ether(data)
 
-    def until(self, index, wanted, limit=5.0):
-        """The first frame that comes out of an interface and is wanted, whatever else comes."""
-        end = time.monotonic() + limit
+    def until(self, index, kind, address, limit=10.0):
+        """The first frame of this EtherType to this IPv4 address that comes out of an interface, whatever else comes."""
+        place = 38 if kind == 0x0806 else 30
+        wanted, end = socket.inet_aton(address), time.monotonic() + limit
         while time.monotonic() < end:
-            data = self.ports[index].receive(0.2)
-            if data is not None and wanted(Ether(data)):
+            data = self.ports[index].receive(0.2) or b""
+            if data[12:14] == kind.to_bytes(2, "big") and data[place:place + 4] == wanted:
                 return Ether(data)
-        raise AssertionError(f"what was waited for did not come out of net{index}")
+        raise AssertionError(f"nothing for {address} came out of net{index}")
 
     def silent(self, quiet=0.15):
         """Nothing comes out of any interface."""
