@@ -110,8 +110,10 @@ bool device_tree_irq(int node, unsigned index, unsigned *irq)
     if (!cell || (int)(index + 1) * 12 > length)
         return false;
     uint32_t kind = fdt32_ld(cell + 3 * index), number = fdt32_ld(cell + 3 * index + 1);
+    if (kind > GIC_PPI || number >= (kind == GIC_SPI ? IRQS_MAX - IRQ_SPI(0) : IRQ_SPI(0) - IRQ_PPI(0)))
+        return false;
     *irq = kind == GIC_SPI ? IRQ_SPI(number) : IRQ_PPI(number);
-    return kind <= GIC_PPI && *irq < IRQS_MAX;
+    return true;
 }
 
 const char *device_tree_string(int node, const char *property)

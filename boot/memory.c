@@ -19,7 +19,7 @@
 #define IPC_LEAST    (2 * MIB)
 #define IPC_DEFAULT  (64 * MIB)
 
-/* Sorted by nothing, disjoint, page aligned. */
+/* Sorted by nothing, disjoint, page aligned, below the last page of all addresses: no end overflows. */
 struct ranges {
     unsigned count;
     struct range {
@@ -49,12 +49,29 @@ static void ranges_remove(struct ranges *ranges, uint64_t start, uint64_t end)
 {
     struct ranges old = *ranges;
 
+    if (start >= end)
+        return;
     ranges->count = 0;
     for (unsigned i = 0; i < old.count; i++) {
         struct range *range = &old.at[i];
         ranges_add(ranges, range->start, range->end < start ? range->end : start);
         ranges_add(ranges, range->start > end ? range->start : end, range->end);
     }
+}
+
+/* Adds [start, end), of which parts may be there already: a device tree can name memory twice. */
+static void ranges_unite(struct ranges *ranges, uint64_t start, uint64_t end)
+{
+    ranges_remove(ranges, start, end);
+    ranges_add(ranges, start, end);
+}
+
+/* Where `size` bytes end, at most at the last page of all addresses: what the device tree says may be nonsense. */
+static uint64_t bytes_end(uint64_t start, uint64_t size)
+{
+    uint64_t end;
+
+    return __builtin_add_overflow(start, size, &end) || end > ~PAGE_MASK ? ~PAGE_MASK : end;
 }
 
 /* Calls `each` with the pages that the entries of a node's reg touch wholly (inwards) or at all (outwards). */
@@ -64,17 +81,30 @@ static void node_ranges(int node, bool outwards, struct ranges *ranges,
     uint64_t start, size;
 
     for (unsigned i = 0; device_tree_reg(node, i, &start, &size); i++) {
-        uint64_t up = (start + PAGE_MASK) & ~PAGE_MASK, end = start + size;
+        uint64_t end = bytes_end(start, size);
         if (outwards)
             each(ranges, start & ~PAGE_MASK, (end + PAGE_MASK) & ~PAGE_MASK);
         else
-            each(ranges, up, end & ~PAGE_MASK);
+            each(ranges, bytes_end(start, PAGE_MASK) & ~PAGE_MASK, end & ~PAGE_MASK);
     }
 }
 
-static void remove_bytes(uint64_t start, uint64_t end)
+static void remove_bytes(uint64_t start, uint64_t size)
 {
-    ranges_remove(&usable, start & ~PAGE_MASK, (end + PAGE_MASK) & ~PAGE_MASK);
+    ranges_remove(&usable, start & ~PAGE_MASK, (bytes_end(start, size) + PAGE_MASK) & ~PAGE_MASK);
+}
+
+/* The appliance's configuration file, which the linear map must reach. */
+static void remove_initrd(uint64_t start, uint64_t end)
+{
+    for (unsigned i = 0; i < mapped.count; i++) {
+        if (start >= mapped.at[i].start && end <= mapped.at[i].end) {
+            remove_bytes(start, end - start);
+            config = (struct range){start, end};
+            return;
+        }
+    }
+    boot_fail("the initrd (0x%lx to 0x%lx) is not in memory", start, end);
 }
 
 /* What the loader put into memory beside us. */
@@ -83,15 +113,13 @@ static void remove_loaded(const void *tree)
     uint64_t start, end, size, tree_phys = arch_virt_to_phys(tree);
     int chosen = device_tree_path("/chosen");
 
-    remove_bytes(tree_phys, tree_phys + device_tree_size());
+    remove_bytes(tree_phys, device_tree_size());
     if (device_tree_number(chosen, "linux,initrd-start", &start) &&
-        device_tree_number(chosen, "linux,initrd-end", &end) && start < end) {
-        remove_bytes(start, end);
-        config = (struct range){start, end};
-    }
+        device_tree_number(chosen, "linux,initrd-end", &end) && start < end)
+        remove_initrd(start, end);
     for (int i = 0; i < fdt_num_mem_rsv(tree); i++)
         if (!fdt_get_mem_rsv(tree, i, &start, &size))
-            remove_bytes(start, start + size);
+            remove_bytes(start, size);
 }
 
 /* What the firmware keeps. `no-map` regions must not even be in the linear map: a CPU may read ahead there. */
@@ -116,7 +144,7 @@ void boot_memory_find(uint64_t image_phys)
     {
         const char *type = device_tree_string(node, "device_type");
         if (type && !strcmp(type, "memory"))
-            node_ranges(node, false, &mapped, ranges_add);
+            node_ranges(node, false, &mapped, ranges_unite);
     }
     for (unsigned i = 0; i < mapped.count; i++)
         total += mapped.at[i].end - mapped.at[i].start;
@@ -127,8 +155,8 @@ void boot_memory_find(uint64_t image_phys)
 
     image = (struct range){image_phys, image_phys + (uint64_t)(image_end - text_start)};
     ranges_remove(&mapped, LINEAR_SIZE, UINT64_MAX); /* what the linear map cannot hold */
-    ranges_remove(&mapped, image.start,
-                  image.end); /* reached at IMAGE_BASE only, or W^X would mean nothing */
+    /* The image is reached at IMAGE_BASE only, or W^X would mean nothing. */
+    ranges_remove(&mapped, image.start, image.end);
     usable = mapped;
     remove_reserved(tree);
     remove_loaded(tree);

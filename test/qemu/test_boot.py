@@ -146,6 +146,45 @@ def test_broken_tree(boot, switch, tmp_path, what):
     assert_refused(raw_boot(boot, switch, tmp_path, tree.read_bytes()), message)
 
 
+def put(tree, node, name, *cells):
+    subprocess.run(["fdtput", "-t", "x", str(tree), node, name, *cells], check=True)
+
+
+NONSENSE = {
+    "initrd-nowhere": ([("/chosen", "linux,initrd-start", "1000"), ("/chosen", "linux,initrd-end", "2000")],
+                       r"initrd .* is not in memory"),
+    "interrupt-out-of-range": ([("/pl011@9000000", "interrupts", "0", "ffffffe1", "4")], r"UART has no interrupt"),
+}
+
+
+@named("boot-refused-device-tree-{what}")
+@pytest.mark.parametrize("what", NONSENSE)
+def test_nonsense_tree(boot, switch, tmp_path, what):
+    values, message = NONSENSE[what]
+    tree = virt_tree(tmp_path)
+    for value in values:
+        put(tree, *value)
+    assert_refused(raw_boot(boot, switch, tmp_path, tree.read_bytes()), message)
+
+
+@named("boot-memory-named-twice")
+def test_memory_twice(boot, switch, tmp_path):
+    """Memory that two nodes name is there once; a reservation beyond the end of all addresses takes nothing else."""
+    tree = virt_tree(tmp_path)
+    for node in ("/memory@48000000", "/reserved-memory", "/reserved-memory/far"):
+        subprocess.run(["fdtput", "-c", str(tree), node], check=True)
+    subprocess.run(["fdtput", "-t", "s", str(tree), "/memory@48000000", "device_type", "memory"], check=True)
+    put(tree, "/memory@48000000", "reg", "0", "48000000", "0", "8000000")
+    put(tree, "/reserved-memory", "#address-cells", "2")
+    put(tree, "/reserved-memory", "#size-cells", "2")
+    put(tree, "/reserved-memory/far", "reg", "ffffffff", "0", "ffffffff", "0")
+    machine = raw_boot(boot, switch, tmp_path, tree.read_bytes())
+    machine.wait_ready()
+    assert ", 512 MiB" in machine.console_text().split("\n")[0]
+    pages = machine.stats()["pages"]
+    assert pages["free"] + pages["owned"] + pages["in_flight"] == pages["total"] == 16384
+
+
 @named("boot-refused-device-tree-{what}")
 @pytest.mark.parametrize("what", ["cut-short", "not-one", "offsets-outside"])
 def test_damaged_tree(boot, switch, tmp_path, what):
