@@ -18,10 +18,9 @@
 #define HEADER_BYTES_MODERN 12u
 #define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
 
-#define PORT_MESSAGES 1024u /* frames that wait to be transmitted, besides those in the ring */
-#define GRACE_NS                                                                                             \
-    UINT64_C(2000) /* how long an idle driver polls on: what an interrupt and two switches take */
-#define DRY_NS UINT64_C(1000000) /* until a dry pool is tried again */
+#define PORT_MESSAGES 1024u             /* frames that wait to be transmitted, besides those in the ring */
+#define GRACE_NS      UINT64_C(2000)    /* an idle driver polls on: what an interrupt and two switches take */
+#define DRY_NS        UINT64_C(1000000) /* until a dry pool is tried again */
 
 static struct virtio_net nets[NICS_MAX + 1]; /* and the one for captures */
 static unsigned net_count;
@@ -33,8 +32,7 @@ static const char *const drop_reasons[DROPS] = {
 
 /* ---- The thread ---- */
 
-/* The device wrote nonsense. It is reset and left; what it had goes back to the pools. Other interfaces go
- * on. */
+/* The device wrote nonsense. It is reset and left; what it had goes back to the pools. Other interfaces go on. */
 __attribute__((noreturn)) static void net_stop(struct virtio_net *net, const char *queue,
                                                const struct virtqueue_fault *fault)
 {
@@ -62,8 +60,7 @@ static void net_check(struct virtio_net *net)
         net_stop(net, "transmit", &net->transmit.queue.fault);
 }
 
-/* Sleeps until the device or a port has work. "Make known, look once more, park, forget": no wake-up is lost.
- */
+/* Sleeps until the device or a port has work. "Make known, look once more, park, forget": no wake-up is lost. */
 static void net_sleep(struct virtio_net *net)
 {
     bool work = virtio_net_receive_arm(net);
@@ -75,8 +72,7 @@ static void net_sleep(struct virtio_net *net)
     virtio_net_transmit_disarm(net);
 }
 
-/* A pass found nothing: first the others run; then, while nobody wants the CPU, polls for the grace; then
- * sleeps. */
+/* A pass found nothing: first the others run; then, while nobody wants the CPU, polls for the grace; then sleeps. */
 static void net_idle(struct virtio_net *net)
 {
     uint64_t now = timer_now();
@@ -168,6 +164,7 @@ bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
         return false;
     }
     struct virtio_net *net = &nets[net_count];
+    memset(net, 0, sizeof *net); /* a device before this one may have been given up half way */
     net->transport = *transport;
     net->irq = irq;
     net->header_bytes = transport->legacy ? HEADER_BYTES_LEGACY : HEADER_BYTES_MODERN;
@@ -182,6 +179,7 @@ bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
     net->nic = nic_choose(transport);
     if (!net->nic) {
         log_print("%s: left alone: there are %u interfaces already\n", name, nic_count());
+        virtio_status_add(transport, VIRTIO_FAILED);
         return false;
     }
     for (unsigned i = 0; i < DROPS; i++)
