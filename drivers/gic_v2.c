@@ -54,6 +54,7 @@ static unsigned v2_acknowledge(void)
     uint32_t value = arch_device_read(cpu_interface + GICC_IAR);
 
     acknowledged[cpu_number()] = value;
+    arch_dsb_sy(); /* else what the interrupt tells of may be looked at before it: an inbox, still empty */
     return value & IAR_INTID;
 }
 
