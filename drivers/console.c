@@ -58,10 +58,11 @@ static void line_end(void)
 
 static void type(char character)
 {
-    if (in_escape) {
+    if (in_escape && character >= ' ') {
         in_escape = character == '[' || character < '@';
         return;
     }
+    in_escape = false; /* no sequence has a control character in it */
     switch (character) {
     case '\r':
     case '\n':
