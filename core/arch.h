@@ -1,6 +1,5 @@
 /*
- * The only inline assembly of the kernel: system registers, barriers,
- * TLB and cache operations, exclusive accesses.
+ * The only inline assembly of the kernel: system registers, barriers, TLB and cache operations, exclusive accesses.
  *
  * Owns: nothing. Each operation that orders or invalidates says what goes wrong without it; the caller says
  * why it stands where it stands. The host build of mm/ and ipc/ replaces this file by
@@ -40,8 +39,7 @@ static inline uint64_t arch_virt_to_phys(const void *linear)
 
 struct cpu;
 
-/* The per-CPU block, kept in TPIDR_EL1. Not volatile: a thread in
- * the kernel with interrupts masked stays put. */
+/* The per-CPU block, kept in TPIDR_EL1. Not volatile: a thread in the kernel with interrupts masked stays put. */
 static inline struct cpu *arch_cpu_get(void)
 {
     struct cpu *cpu;
@@ -93,8 +91,7 @@ static inline void arch_relax(void)
     __asm__ volatile("yield" ::: "memory");
 }
 
-/* Waits for an interrupt, also while they are masked: the caller
- * unmasks afterwards, so none is missed between. */
+/* Waits for an interrupt, also while they are masked: the caller unmasks afterwards, so none is missed between. */
 static inline void arch_wait_for_interrupt(void)
 {
     __asm__ volatile("dsb sy\n\twfi" ::
@@ -188,8 +185,7 @@ static inline void arch_dmb_oshld(void)
 
 /* ---- Translation ---- */
 
-/* The one store that makes a table entry; 64 bits at once, so that a walker sees the old one or the new one.
- */
+/* The one store that makes a table entry; 64 bits at once, so that a walker sees the old one or the new one. */
 static inline void arch_pte_store(uint64_t *entry, uint64_t value)
 {
     *(volatile uint64_t *)entry = value;
@@ -211,11 +207,6 @@ static inline void arch_tlbi_page_broadcast(uint64_t va, uint16_t asid)
     __asm__ volatile("tlbi vae1is, %0" ::"r"(arch_tlbi_operand(va, asid)) : "memory");
 }
 
-static inline void arch_tlbi_asid_local(uint16_t asid)
-{
-    __asm__ volatile("tlbi aside1, %0" ::"r"((uint64_t)asid << 48) : "memory");
-}
-
 static inline void arch_tlbi_asid_broadcast(uint16_t asid)
 {
     __asm__ volatile("tlbi aside1is, %0" ::"r"((uint64_t)asid << 48) : "memory");
@@ -226,13 +217,7 @@ static inline void arch_tlbi_all_local(void)
     __asm__ volatile("tlbi vmalle1" ::: "memory");
 }
 
-static inline void arch_tlbi_all_broadcast(void)
-{
-    __asm__ volatile("tlbi vmalle1is" ::: "memory");
-}
-
-/* Makes `root` with `asid` the live user table of this CPU. The ISB
- * keeps later accesses from using the old one. */
+/* Makes `root` with `asid` the live user table of this CPU. The ISB keeps later accesses from using the old one. */
 static inline void arch_table_set(uint64_t root, uint16_t asid)
 {
     arch_sysreg_write(ttbr0_el1, (uint64_t)asid << 48 | root);
@@ -259,8 +244,7 @@ static inline void arch_zero_line(void *line)
     __asm__ volatile("dc zva, %0" ::"r"(line) : "memory");
 }
 
-/* Writes a line back to memory: who reads with its MMU off (a CPU
- * that starts) would see what was there before. */
+/* Writes a line back to memory: who reads with its MMU off (a CPU that starts) would see what was there before. */
 static inline void arch_cache_clean(const void *line)
 {
     __asm__ volatile("dc cvac, %0" ::"r"(line) : "memory");
@@ -285,8 +269,7 @@ static inline uint64_t arch_counter_frequency(void)
     return arch_sysreg_read(cntfrq_el0);
 }
 
-/* Fires the virtual timer's interrupt (PPI 27) when the counter reaches `deadline`; UINT64_MAX turns it off.
- */
+/* Fires the virtual timer's interrupt (PPI 27) when the counter reaches `deadline`; UINT64_MAX turns it off. */
 static inline void arch_timer_set(uint64_t deadline)
 {
     if (deadline == UINT64_MAX) {
@@ -299,8 +282,7 @@ static inline void arch_timer_set(uint64_t deadline)
 
 /* ---- Firmware ---- */
 
-/* PSCI call (SMC calling convention): HVC under a hypervisor's EL2, SMC where EL3 or a virtual EL3 answers.
- */
+/* PSCI call (SMC calling convention): HVC under a hypervisor's EL2, SMC where EL3 or a virtual EL3 answers. */
 static inline int64_t arch_firmware_call(bool smc, uint64_t function, uint64_t a1, uint64_t a2, uint64_t a3)
 {
     register uint64_t x0 __asm__("x0") = function;

@@ -35,7 +35,6 @@ enum {
 static volatile uint8_t *uart;
 static unsigned char ring[RING];
 static uint32_t ring_head, ring_tail; /* ever written, ever read */
-static uint64_t lost;
 static void (*reader_notify)(void);
 
 void uart_pl011_init(volatile void *registers, uint64_t clock)
@@ -77,7 +76,6 @@ static void receive(void *unused)
     while (!(arch_device_read(uart + FLAGS) & FLAG_RX_EMPTY)) {
         unsigned char character = (unsigned char)arch_device_read(uart + DATA);
         if (ring_head - __atomic_load_n(&ring_tail, __ATOMIC_RELAXED) == RING) {
-            lost++;
             continue;
         }
         ring[ring_head % RING] = character;
@@ -101,9 +99,4 @@ int uart_pl011_read(void)
     int character = ring[ring_tail % RING];
     __atomic_store_n(&ring_tail, ring_tail + 1, __ATOMIC_RELEASE);
     return character;
-}
-
-uint64_t uart_pl011_lost(void)
-{
-    return lost;
 }

@@ -2,7 +2,7 @@
  * PL011 UART: the console's device. Output polls, input comes by interrupts into a small ring.
  *
  * Owns: one UART's registers and the ring of what was received. The ring is filled by the interrupt's handler and
- * emptied by one reader on the same CPU. Characters that come while it is full are lost and counted.
+ * emptied by one reader on the same CPU. Characters that come while it is full are lost.
  * Manual: Arm DDI 0183, PrimeCell UART (PL011).
  */
 #ifndef DRIVERS_UART_PL011_H
@@ -22,8 +22,5 @@ int uart_pl011_read(void);
 
 /* Prints; waits for the device. A line feed becomes CR LF. */
 void uart_pl011_write(const char *text, size_t length);
-
-/* Characters lost since boot. */
-uint64_t uart_pl011_lost(void);
 
 #endif

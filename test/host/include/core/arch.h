@@ -161,11 +161,6 @@ static inline void arch_tlbi_page_broadcast(uint64_t va, uint16_t asid)
     machine_tlbi_page(MACHINE_BROADCAST, va, asid);
 }
 
-static inline void arch_tlbi_asid_local(uint16_t asid)
-{
-    machine_tlbi_asid(MACHINE_LOCAL, asid);
-}
-
 static inline void arch_tlbi_asid_broadcast(uint16_t asid)
 {
     machine_tlbi_asid(MACHINE_BROADCAST, asid);
@@ -174,11 +169,6 @@ static inline void arch_tlbi_asid_broadcast(uint16_t asid)
 static inline void arch_tlbi_all_local(void)
 {
     machine_tlbi_all(MACHINE_LOCAL);
-}
-
-static inline void arch_tlbi_all_broadcast(void)
-{
-    machine_tlbi_all(MACHINE_BROADCAST);
 }
 
 static inline void arch_table_set(uint64_t root, uint16_t asid)
