@@ -236,8 +236,7 @@ const void *baton_message_peek(const struct baton_message *message, uint32_t off
  */
 int baton_page_get(uint32_t *pages, unsigned count);
 
-/* duplicate_ownership: one more ownership of each page. Returns how many; BATON_EOWNER, BATON_ELIMIT. One
- * trap. */
+/* duplicate_ownership: one more ownership of each page. Returns how many; BATON_EOWNER, BATON_ELIMIT. One trap. */
 int baton_page_duplicate(const uint32_t *pages, unsigned count);
 
 /*
@@ -278,8 +277,7 @@ int baton_yield(void);
 /* Waits `ns` nanoseconds at least; returns 0. One trap. */
 int baton_sleep(uint64_t ns);
 
-/* Ends the calling thread; the service ends with its last one, and gives back all it owns. exit() does the
- * same. */
+/* Ends the calling thread; the service ends with its last one, and gives back all it owns. exit() does the same. */
 __attribute__((noreturn)) void baton_exit(void);
 
 /* Nanoseconds since some moment before the boot; never goes back within a thread. No trap. */

@@ -77,9 +77,8 @@ struct baton_piece {
 #define BATON_PIECE_OFFSET_MASK 0x0fff
 
 /*
- * A message (DASH 3.2): header, inline data, descriptors. Its bytes are the inline data followed by the
- * pieces in order. The kernel copies the header words, the inline bytes
- * in use and the pieces in use, and nothing else.
+ * A message (DASH 3.2): header, inline data, descriptors. Its bytes are the inline data followed by the pieces in
+ * order. The kernel copies the header words, the inline bytes in use and the pieces in use, and nothing else.
  */
 struct baton_message {
     uint32_t length;       /* all bytes: inline_length and every piece */
@@ -176,10 +175,9 @@ struct baton_service {
 #define BATON_THREADS 8
 
 /*
- * A wire gives `from` the right to send to the port `to`. "net*" stands for each network interface. A port is
- * named after its service ("forward") or is a further one of it ("forward.control"). The receiver learns the
- * wire from message.source: the number of the interface, or
- * BATON_SOURCE_SERVICE + the row of the service in the table.
+ * A wire gives `from` the right to send to the port `to`. "net*" stands for each network interface. A port is named
+ * after its service ("forward") or is a further one of it ("forward.control"). The receiver learns the wire from
+ * message.source: the number of the interface, or BATON_SOURCE_SERVICE + the row of the service in the table.
  */
 struct baton_wire {
     const char *from;

@@ -1,6 +1,5 @@
 /*
- * Counters of the whole machine: one array per CPU, written by that
- * CPU alone without a barrier, summed when read.
+ * Counters of the whole machine: one array per CPU, written by that CPU alone without a barrier, summed when read.
  *
  * Owns: cpu->counters[].
  *
@@ -34,8 +33,7 @@ enum counter {
     COUNTERS
 };
 
-/* Adds to the calling CPU's counter. Interrupts must be masked, or
- * the thread might move on between load and store. */
+/* Adds to the calling CPU's counter. Interrupts must be masked, or the thread might move on between load and store. */
 void counter_add(enum counter counter, uint64_t amount);
 
 /* Sum over all CPUs. */

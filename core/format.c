@@ -119,8 +119,7 @@ int log_format(char *buffer, size_t size, const char *format, va_list args)
         case '%':
             put(&out, '%');
             break;
-        default: /* the format ends inside a conversion, or the conversion is none of ours: shown as it stands
-                  */
+        default: /* the format ends inside a conversion, or it is none of ours: shown as it stands */
             put(&out, '%');
             format--;
             if (*format)

@@ -18,7 +18,7 @@
 
 enum ipi {
     IPI_WAKE, /* there is something in your inbox */
-    IPI_STOP, /* the machine has panicked or is powering off */
+    IPI_STOP, /* the machine has panicked */
 };
 
 typedef void (*irq_handler)(void *argument);
@@ -33,9 +33,19 @@ struct irq_controller {
     void (*send)(unsigned cpu, unsigned sgi);
 };
 
+/* Boot: the controller to use from now on; it stays the driver's. */
 void irq_controller_set(const struct irq_controller *controller);
+
+/* Lets the calling CPU take interrupts, once it unmasks them. After irq_controller_set, on every CPU. */
 void irq_cpu_init(void);
+
+/*
+ * Unmasks an interrupt, to be handled on `cpu` by handler(argument) until irq_disable. One handler each: a second call
+ * replaces the first. Per-CPU interrupts (below 32) are registered on the CPU itself. Panics for IRQS_MAX and more.
+ */
 void irq_register(unsigned irq, irq_handler handler, void *argument, unsigned cpu);
+
+/* Masks it. A handler that runs on another CPU meanwhile is not waited for. */
 void irq_disable(unsigned irq);
 
 /* Called by the vectors for every IRQ: acknowledges and handles until none is pending. */

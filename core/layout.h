@@ -1,6 +1,5 @@
 /*
- * The address layout, on one screen. No two objects of an image share a
- * virtual address, whichever space they are in.
+ * The address layout, on one screen. No two objects of an image share a virtual address, whichever space they are in.
  *
  *   TTBR0 (one table per isolated service; one, EL1-only, for all trusted services), 39 bits:
  *     0x10_0000_0000 + n * 256 MiB   slot n: one service's text, rodata, data, bss, heap, stacks

@@ -13,8 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where text goes: called with the log's lock held and interrupts
- * masked; writes all of it, waiting for the UART. */
+/* Where text goes: called with the log's lock held and interrupts masked; writes all of it, waiting for the UART. */
 typedef void (*log_sink)(const char *text, size_t length);
 void log_sink_set(log_sink sink);
 
@@ -25,10 +24,9 @@ __attribute__((format(printf, 1, 2))) void log_print(const char *format, ...);
 void log_write(const char *text, size_t length);
 
 /*
- * For the console's thread alone: between log_hold and log_release what others print is kept (as much as the
- * early buffer holds) and follows later, so that the thread can print long lines that stay whole, through
- * log_write_held, without masking interrupts for as long as a UART
- * takes. A panic does not wait for the release.
+ * For the console's thread alone: between log_hold and log_release what others print is kept (as much as the early
+ * buffer holds) and follows later, so that the thread can print long lines that stay whole, through log_write_held,
+ * without masking interrupts for as long as a UART takes. A panic does not wait for the release.
  */
 void log_hold(void);
 void log_write_held(const char *text, size_t length);
@@ -39,15 +37,13 @@ int log_format(char *buffer, size_t size, const char *format, va_list args);
 __attribute__((format(printf, 3, 4))) int log_format_line(char *buffer, size_t size, const char *format, ...);
 
 /*
- * For panics: from now on lines are printed at once, without the
- * lock once its holder had time to let go of it.
+ * For panics: from now on lines are printed at once, without the lock once its holder had time to let go of it.
  */
 void log_break(void);
 
 /*
- * The end: stops the other CPUs, prints the reason, registers, a symbolised backtrace and what the describer
- * adds (the service at fault), from whichever CPU, and stays. A second
- * panic during the first prints one line and stays.
+ * The end: stops the other CPUs, prints the reason, registers, a symbolised backtrace and what the describer adds (the
+ * service at fault), from whichever CPU, and stays. A second panic during the first prints one line and stays.
  */
 struct trapframe;
 __attribute__((noreturn, format(printf, 1, 2))) void panic(const char *format, ...);

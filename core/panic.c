@@ -1,5 +1,4 @@
-/* The end: see log.h. Trusts as little as it can: no lock, no
- * allocation, no address that was not looked at first. */
+/* The end: see log.h. Trusts as little as it can: no lock, no allocation, no address that was not looked at first. */
 #include "core/log.h"
 
 #include "core/cpu.h"

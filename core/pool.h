@@ -1,6 +1,5 @@
 /*
- * Pools: a fixed set of numbered things, free or taken. IPC pages and
- * message objects are handed out by one of these.
+ * Pools: a fixed set of numbered things, free or taken. IPC pages and message objects are handed out by one of these.
  *
  * Owns: the numbers that are free. Model: each CPU has a magazine that only it touches, with interrupts masked; a
  * full or empty magazine exchanges half with the stock, under the pool's lock: one lock for many things.
@@ -33,8 +32,7 @@ struct pool {
 /* Makes a pool of the numbers 0 .. total - 1, all free; `stock` has room for all. */
 void pool_init(struct pool *pool, uint32_t *stock, uint32_t total);
 
-/* Takes up to `count`; returns how many. What lies in other CPUs'
- * magazines is not to be had. Interrupts masked. */
+/* Takes up to `count`; returns how many. What lies in other CPUs' magazines is not to be had. Interrupts masked. */
 unsigned pool_take(struct pool *pool, uint32_t *items, unsigned count);
 
 /* Gives numbers back. Interrupts masked. */

@@ -1,8 +1,7 @@
 /*
  * Boot settings: key=value words of the command line.
  *
- * Owns: a copy of the command line. A word without `=` has the value
- * "". The last of several with one key counts.
+ * Owns: a copy of the command line. A word without `=` has the value "". The last of several with one key counts.
  */
 #ifndef CORE_SETTING_H
 #define CORE_SETTING_H

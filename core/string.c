@@ -3,8 +3,10 @@
 
 #include <stdint.h>
 
-/* Else GCC recognises the loops below as the functions that they implement, and makes each of them call itself. clang
- * knows no such attribute: there -fno-builtin does it. */
+/*
+ * Else GCC recognises the loops below as the functions that they implement, and makes each of them call itself. clang
+ * knows no such attribute: there -fno-builtin does it.
+ */
 #ifdef __clang__
 #define PLAIN_LOOPS
 #else
@@ -37,8 +39,10 @@ PLAIN_LOOPS void *memmove(void *to, const void *from, size_t size)
     const char *in = from;
 
     if (out <= in) {
-        /* A pair is read whole before it is written (an assignment between two that overlap is undefined), and
-           later reads lie behind what was written. */
+        /*
+         * A pair is read whole before it is written (an assignment between two that overlap is undefined), and later
+         * reads lie behind what was written.
+         */
         for (; size >= sizeof(struct pair); size -= sizeof(struct pair)) {
             struct pair pair = *(const struct pair *)in;
             *(struct pair *)out = pair;

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+/* Boot: reads the counter's frequency; panics when the firmware left none. Uptime counts from here. */
 void timer_init(void);
 
 /* The counter now, in ticks since some moment before the boot. */

@@ -28,8 +28,7 @@ bool virtio_reset(const struct virtio_transport *transport)
             return false;
         arch_relax();
     }
-    /* Without it memory that the device has read or written until now might be used before the status was
-     * read. */
+    /* Without it memory that the device has read or written until now might be used before the status was read. */
     arch_dmb_osh();
     return true;
 }

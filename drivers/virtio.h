@@ -52,8 +52,7 @@ struct virtio_transport_ops {
     /* Tells the device where the queue's rings lie. False: the device has the queue in use already. */
     bool (*queue_start)(const struct virtio_transport *transport, unsigned queue,
                         const struct virtqueue *rings);
-    /* "Look at the available ring." One device write. The rings are published before, see
-     * virtqueue_publish(). */
+    /* "Look at the available ring." One device write. The rings are published before, see virtqueue_publish(). */
     void (*notify)(const struct virtio_transport *transport, unsigned queue);
     /* Lowers the interrupt line; true when the device had raised it. From the interrupt handler. */
     bool (*acknowledge)(const struct virtio_transport *transport);
@@ -71,8 +70,7 @@ struct virtio_transport {
  */
 bool virtio_attach(const struct virtio_transport *transport, uint32_t device, unsigned irq);
 
-/* Resets and waits until the device is done with all memory; false when it does not come to an end (10 ms).
- */
+/* Resets and waits until the device is done with all memory; false when it does not come to an end (10 ms). */
 bool virtio_reset(const struct virtio_transport *transport);
 
 /*

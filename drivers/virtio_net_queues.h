@@ -22,8 +22,7 @@
 
 #define QUEUE_RECEIVE  0u
 #define QUEUE_TRANSMIT 1u
-#define QUEUE_LEAST                                                                                          \
-    32u /* a message of 16 pieces takes 18 descriptors, and a chain may not exceed the queue */
+#define QUEUE_LEAST    32u /* a message of 16 pieces takes 18 descriptors: a chain may not exceed the queue */
 
 #define FRAME_LEAST 14u   /* two addresses and a type */
 #define FRAME_MOST  1522u /* 1500 of payload, 14 of header, two VLAN tags */
@@ -103,8 +102,7 @@ struct virtio_net {
     struct transmit transmit;
 };
 
-/* Boot: queue, tables, slots; nothing posted yet. `header` is the physical address of a place for device
- * headers. */
+/* Boot: queue, tables, slots; nothing posted yet. `header`: the physical address of a place for device headers. */
 bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_t header);
 bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64_t header);
 
@@ -115,8 +113,7 @@ bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64
  */
 unsigned virtio_net_receive(struct virtio_net *net);
 
-/* Stations 7 to 10: takes up to 64 messages from the port to the device, and takes used ones back. As above.
- */
+/* Stations 7 to 10: takes up to 64 messages from the port to the device, and takes used ones back. As above. */
 unsigned virtio_net_transmit(struct virtio_net *net);
 
 /*

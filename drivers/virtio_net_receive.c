@@ -262,8 +262,7 @@ bool virtio_net_receive_arm(struct virtio_net *net)
 
     if (receive->waiting_count == 0)
         return virtqueue_interrupts_on(&receive->queue) > 0;
-    /* The port is full: the receiver wakes us when it has taken something; frames of the device would not
-     * help. */
+    /* The port is full: the receiver wakes us when it has taken something; frames of the device would not help. */
     port_sender_add(net->out, net->thread);
     return frames_hand_over(net) > 0 || receive->waiting_count == 0;
 }

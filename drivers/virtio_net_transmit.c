@@ -197,8 +197,7 @@ bool virtio_net_transmit_arm(struct virtio_net *net)
     struct transmit *transmit = &net->transmit;
     bool work = false;
 
-    /* Interrupts for used entries only while there are frames to come back: so pages do at every quiet point.
-     */
+    /* Interrupts for used entries only while there are frames to come back: so pages do at every quiet point. */
     if (transmit->queue.in_flight > 0)
         work = virtqueue_interrupts_on(&transmit->queue) > 0;
     /* While the ring is full, messages in the port are no work. */

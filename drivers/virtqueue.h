@@ -121,8 +121,7 @@ bool virtqueue_publish(struct virtqueue *queue, uint32_t index);
  */
 int virtqueue_take(struct virtqueue *queue, struct virtqueue_element *elements, unsigned count);
 
-/* Used entries that wait to be taken; unchecked, so only good for deciding whether to call virtqueue_take().
- */
+/* Used entries that wait to be taken; unchecked, so only good for deciding whether to call virtqueue_take(). */
 static inline unsigned virtqueue_pending(const struct virtqueue *queue)
 {
     return (uint16_t)(__atomic_load_n(&queue->used->index, __ATOMIC_RELAXED) - queue->taken);

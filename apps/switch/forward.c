@@ -133,8 +133,7 @@ static bool address_group(uint64_t address)
     return address & 1;
 }
 
-/* No whole Ethernet header; or it came by a wire that is no interface's, which the appliance's table does not
- * have. */
+/* No whole Ethernet header; or it came by a wire that is no interface's, which the appliance's table does not have. */
 static void refuse_irregular(struct baton_message *frame)
 {
     drop(frame, frame->source < interface_count ? frame->source : 0, RUNT);
@@ -197,8 +196,7 @@ static unsigned outbox_run(const struct outbox *outbox, unsigned start)
     return run < rest ? run : rest;
 }
 
-/* Frames that the interface did not take. Who is full or dead takes none of the others either. Returns how
- * many. */
+/* Frames that the interface did not take. Who is full or dead takes none of the others either. Returns how many. */
 static unsigned refuse(unsigned egress, struct outbox *outbox, unsigned start, int error)
 {
     enum reason reason = error == BATON_EFULL ? QUEUE_FULL : error == BATON_EDEAD ? STOPPED : REFUSED;

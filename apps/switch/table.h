@@ -44,8 +44,10 @@ struct table {
     uint64_t refused; /* addresses not learned because the table, or both their buckets, were full */
 };
 
-/* 48 bits of address as the first bytes of a frame give them in one little-endian load, shifted to where
- * entries keep them. */
+/*
+ * 48 bits of address as the first bytes of a frame give them in one little-endian load, shifted to where entries keep
+ * them.
+ */
 #define TABLE_KEY(address) ((uint64_t)(address) << 16)
 
 /*
@@ -62,8 +64,9 @@ void table_time_set(struct table *table, uint64_t now_ns);
 /* The slow part of table_learn: something is to be written, or room to be found. */
 void table_learn_changed(struct table *table, uint64_t *entry, uint64_t key, unsigned port);
 
-/* Bits that choose the buckets: a product, folded so that addresses in a row are not spread in a row, and
- * multiplied. */
+/*
+ * Bits that choose the buckets: a product, folded so that addresses in a row are not spread in a row, and multiplied.
+ */
 static inline uint64_t table_hash(const struct table *table, uint64_t key)
 {
     uint64_t product = (key >> 16) * table->multiplier;
@@ -104,8 +107,7 @@ static inline bool table_expired(const struct table *table, uint64_t entry)
     return ((table->now - (entry >> 6)) & 1023) > TABLE_UNITS;
 }
 
-/* The station `key` was seen at `port`. The caller has made sure that it is a station's address: no group,
- * not 0. */
+/* The station `key` was seen at `port`. The caller has made sure that it is a station's address: no group, not 0. */
 static inline void table_learn(struct table *table, uint64_t key, unsigned port)
 {
     uint64_t *entry = table_find(table, key);
