@@ -18,6 +18,7 @@ FILE_BYTES = 16 << 20
 UDP_RATE = "20M"
 UDP_BUFFER = "208K"  # what every Linux lets a program have
 UDP_LOSS = 1.0  # percent; the senders of UDP do not wait for anyone
+AUTOCONFIGURATION = 30  # seconds until a host has asked for an advertisement, again if need be, and has one
 GRACE = 60      # seconds that a program may take beyond its own time
 
 
@@ -35,6 +36,33 @@ def complete(host, words, limit, tick):
         return program.text()
     finally:
         program.stop()
+
+
+class Six:
+    """A host as it is reached by IPv6; its addresses are those that autoconfiguration() found."""
+
+    def __init__(self, host, gateway):
+        self.host, self.gateway, self.address = host, gateway, None
+
+    def __getattr__(self, name):
+        return getattr(self.host, name)
+
+
+def autoconfiguration(a, b, tick):
+    """Each host has made an address of a prefix that the router told, and knows it as the way to everywhere."""
+    for host in (a, b):
+        end = time.monotonic() + AUTOCONFIGURATION
+        prefix = host.gateway.rpartition("::")[0] + ":"
+        while not host.address:
+            text = complete(host, ["ip", "-6", "address", "show", "dev", "eth0", "scope", "global", "-tentative"],
+                            GRACE, tick)
+            routes = complete(host, ["ip", "-6", "route", "show", "default"], GRACE, tick)
+            found = re.search(rf"inet6 ({prefix}[0-9a-f:]+)/64", text)
+            if found and "via fe80:" in routes:
+                host.address = found.group(1)
+            elif time.monotonic() > end:
+                raise Failure(f"host {host.name} has made no address of {prefix}:/64:\n{text}{routes}")
+    return f"a is {a.address}, b is {b.address}", {"a": a.address, "b": b.address}
 
 
 def ping(a, b, tick):
@@ -131,15 +159,20 @@ def download(a, b, folder, tick):
             {"bytes": FILE_BYTES, "seconds": took, "sha256": got})
 
 
+def share(seconds):
+    """What each of the iperf3 runs has of the time."""
+    return max(1, round((seconds - 4) / 4)) if seconds > 8 else 1
+
+
 def steps(a, b, seconds, folder):
     """The demonstration in order: (name, function of tick). `seconds` is shared out among the iperf3 runs."""
-    share = max(1, round((seconds - 4) / 4)) if seconds > 8 else 1
+    each = share(seconds)
     return [
         ("ping, a to b", lambda tick: ping(a, b, tick)),
         ("ping, b to a", lambda tick: ping(b, a, tick)),
-        ("iperf3 TCP, a to b", lambda tick: tcp(a, b, share, tick)),
-        ("iperf3 TCP, b to a", lambda tick: tcp(b, a, share, tick)),
-        ("iperf3 UDP, a to b", lambda tick: udp(a, b, share, tick)),
-        ("iperf3 UDP, b to a", lambda tick: udp(b, a, share, tick)),
+        ("iperf3 TCP, a to b", lambda tick: tcp(a, b, each, tick)),
+        ("iperf3 TCP, b to a", lambda tick: tcp(b, a, each, tick)),
+        ("iperf3 UDP, a to b", lambda tick: udp(a, b, each, tick)),
+        ("iperf3 UDP, b to a", lambda tick: udp(b, a, each, tick)),
         ("file by curl, b to a", lambda tick: download(a, b, folder, tick)),
     ]

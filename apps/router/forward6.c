@@ -125,6 +125,8 @@ static enum drop passage_check(const struct packet *packet, struct address6 sour
 {
     enum drop reason = ipv6_martian(source, destination);
 
+    if (ipv6_unspecified(source) && ipv6_multicast(destination))
+        return DROP_MULTICAST; /* of a host that tries an address, or tells its groups: for others on its link */
     if (reason != DROP_NONE)
         return reason;
     if (subnet6_own(packet->interface, source))

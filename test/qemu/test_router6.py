@@ -160,6 +160,7 @@ def test_multicast(router):
     link = Ether(src=HOST[0], dst="33:33:00:00:00:05")
     router.dropped(0, link / datagram6(host(0), "ff0e::5"), "multicast")
     router.dropped(0, link / datagram6(host(0), "ff02::5", hlim=1), "multicast")
+    router.dropped(0, link / datagram6("::", "ff02::16"), "multicast")
     router.dropped(0, link / plain(), "link_broadcast")
 
 
