@@ -58,7 +58,9 @@ class Pcapng:
 
 
 class Capture:
-    """Reads records from the far end of the capture NIC, in a thread, until close()."""
+    """The capture NIC (as machine.Nic), and a thread that reads records from its far end until close()."""
+
+    setting = f"capture={MAC}"  # tells the guest which NIC it is
 
     def __init__(self, path, nics):
         pathlib.Path(path).touch()
@@ -66,6 +68,7 @@ class Capture:
         for end in (self.far, self.near):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self.near.settimeout(0.2)
+        self.kept = [self.far.fileno()]
         names = [f"net{nic}.{way}" for nic in range(nics) for way in ("in", "out")]
         self.file = Pcapng(path, names + ["drops"])
         self.halves, self.missed, self.offset, self.lost = {}, {}, None, 0
@@ -73,12 +76,9 @@ class Capture:
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
-    def words(self):
-        """QEMU's words for the NIC, and the setting that tells the guest which one it is."""
+    def words(self, number):
         return ["-netdev", f"dgram,id=capture,local.type=fd,local.str={self.far.fileno()}",
                 "-device", f"virtio-net-device,netdev=capture,mac={MAC}"]
-
-    SETTING = f"capture={MAC}"
 
     def read(self):
         while True:
@@ -135,10 +135,14 @@ class Capture:
         self.thread.join()
         for record in self.halves.values():
             self.write(record)
-        self.file.close(max(missed, sum(self.missed.values())))
+        self.lost = max(missed, sum(self.missed.values()))
+        self.file.close(self.lost)
         self.far.close()
         self.near.close()
 
     def text(self):
-        lost = sum(self.missed.values())
-        return f"{self.frames:,} frames, {self.drops:,} of them drops" + (f", {lost:,} not captured" if lost else "")
+        return (f"{self.frames:,} frames, {self.drops:,} of them drops"
+                + (f"; {self.lost:,} could not be captured" if self.lost else ""))
+
+    def numbers(self):
+        return {"frames": self.frames, "drops": self.drops, "missed": self.lost}

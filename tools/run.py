@@ -6,6 +6,7 @@ import tempfile
 import time
 
 from tools import build, demonstration, setup, ways
+from tools.capture import Capture
 from tools.common import Failure, say
 from tools.machine import Machine, Nic, command_line
 from tools.table import Table, describe
@@ -90,8 +91,8 @@ def write_json(options, way, results, stats):
 
 
 def main(options):
-    if options.json:
-        open(options.json, "a").close()  # a mistake in the name shows now, not after the run
+    for file in filter(None, [options.json, options.pcap]):
+        open(file, "a").close()  # a mistake in the name shows now, not after the run
     way = None if options.net else ways.choose(options.hosts or "auto")
     setup.ensure("run" if way and way.real else "boot", options.toolchain, options.libc)
     image = build.image(options.appliance, build.preset_of(options))
@@ -109,10 +110,14 @@ def main(options):
         if hosts and show.config and not config:
             config = str(folder / "demonstration.conf")
             pathlib.Path(config).write_text(show.config)
-        words = command_line(image, options.cpus, options.memory, options.placement, config, nics,
-                             options.disk)
+        recorder = Capture(options.pcap, len(nics)) if options.pcap else None
+        recorders = [recorder] * bool(recorder)
+        for each in recorders:
+            stack.callback(each.close)
+        words = command_line(image, options.cpus, options.memory, options.placement, config, nics + recorders,
+                             options.disk, [each.setting for each in recorders])
         say(f"booting {build.shown(image)} in QEMU, {options.cpus} CPUs, {options.memory} MiB")
-        machine = Machine(words, nics)
+        machine = Machine(words, nics + recorders)
         stack.callback(machine.kill)
         table = Table(f"{options.appliance} on virt, {options.cpus} CPUs", machine)
         results = Results(table)
@@ -125,6 +130,9 @@ def main(options):
                 watch(table, machine, options.seconds)
             stats = machine.stats()
             results.do("halt", lambda: (machine.halt(), {}) and ("powered off", {}))
+        if recorder:
+            recorder.close(stats["capture"]["missed"] if stats else 0)
+            results.do("capture", lambda: (f"{recorder.text()}: {options.pcap}", recorder.numbers()))
         table.clear()
         if stats:
             summary(results, machine, stats, time.monotonic() - begin)

@@ -8,7 +8,9 @@ void mirror_batch(struct mirror *mirror, struct baton_message *const *messages, 
 {
     unsigned done = 0;
 
-    while (mirror->port >= 0 && done < count) {
+    if (mirror->port < 0)
+        return;
+    while (done < count) {
         int sent =
             baton_send_batch(mirror->port, messages + done, count - done, BATON_DUPLICATE, BATON_NO_WAIT);
         if (sent <= 0)
