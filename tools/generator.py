@@ -20,6 +20,7 @@ ARP, IPV4, IPV6, PROTOCOL, HOPS = 0x0806, 0x0800, 0x86DD, 253, 64
 HEADERS = 34         # of Ethernet and IPv4
 TAG = struct.Struct("!IHQ")
 MAGIC = 0x8A704E21
+ARP_HEAD = struct.pack("!HHBB", 1, IPV4, 6, 4)
 WINDOW = 128         # packets of a flow that may be under way at once
 PATIENCE = 10        # seconds without any arrival, until what is under way counts as lost
 ARP_LIMIT, ARP_AGAIN = 20, 0.2
@@ -52,7 +53,7 @@ class Station:
 
     def arp(self, operation, target_hardware, target):
         head = (b"\xff" * 6 if operation == 1 else target_hardware) + self.hardware + ARP.to_bytes(2, "big")
-        body = struct.pack("!HHBBH6s4s6s4s", 1, IPV4, 6, 4, operation, self.hardware, self.ip, target_hardware, target)
+        body = ARP_HEAD + struct.pack("!H6s4s6s4s", operation, self.hardware, self.ip, target_hardware, target)
         self.wire.put((head + body).ljust(60, b"\0"))
 
     def take_arp(self, frame, next_hop):
@@ -127,7 +128,7 @@ class Exchange:
 
     def take(self, station, frame):
         kind = int.from_bytes(frame[12:14], "big")
-        if kind == ARP and len(frame) >= 42:
+        if kind == ARP and len(frame) >= 42 and frame[14:20] == ARP_HEAD:
             station.take_arp(frame, self.next_hop(station))
             return
         if kind == IPV6 and station.gateway and frame[0] & 1:

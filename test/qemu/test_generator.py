@@ -1,13 +1,24 @@
-"""The generator itself: it must see every fault of a wire, or no other test that uses it means anything."""
+"""
+The generators themselves, the tests' own one and the one that `./baton run` has where there can be no hosts: they must see
+every fault of a wire, or nothing that uses them means anything.
+"""
 import select
 import socket
 import struct
+import sys
 import threading
 
 import pytest
 
+from building import ROOT
 from naming import named
 from traffic import generate, assert_all_arrived
+
+sys.path.insert(0, str(ROOT))
+
+from tools import generator as stations  # noqa: E402
+from tools.common import Failure  # noqa: E402
+from tools.wire import Wire as End  # noqa: E402
 
 FRAMES = 3000
 VICTIM = 1500
@@ -100,3 +111,28 @@ def test_generator(tmp_path, fault):
     elif fault != "reorder":
         with pytest.raises(AssertionError):
             assert_all_arrived(result)
+
+
+@named("run-generator-sees-{fault}")
+@pytest.mark.parametrize("fault", [fault for fault in EXPECTED if fault != "reorder"])
+def test_stations(tmp_path, monkeypatch, fault):
+    """Reordering is no fault between hosts, so it is none here."""
+    monkeypatch.setattr(stations, "PATIENCE", 1)
+    wire = Wire(tmp_path, fault)
+    ends = [stations.Station(name, f"10.0.0.{number + 1}", f"02:00:00:00:00:0{name}") for number, name in enumerate("ab")]
+    for end, path in zip(ends, wire.paths):
+        end.close()
+        far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        far.connect(path)
+        end.wire = End(far)
+    words = {"nothing-wrong": None, "double": "1 twice", "stranger": "1 strange", "loss": "1 lost"}
+    expected = words.get(fault, "1 lost, 1 wrong")
+    try:
+        if expected is None:
+            assert stations.packets(*ends, [60, 512], 1, lambda: None)[1]["received"] > VICTIM
+        else:
+            with pytest.raises(Failure, match=f"frames {expected}$"):
+                stations.packets(*ends, [60, 512], 1, lambda: None)
+    finally:
+        for end in ends:
+            end.wire.close()
