@@ -77,7 +77,7 @@ enum route_result route_remove(struct routes *routes, const struct prefix *prefi
 /* The value of exactly this prefix, or 0. */
 uint32_t route_get(const struct routes *routes, const struct prefix *prefix);
 
-/* Whether an address begins with a node's prefix, which is longer than ROUTE_TOP. */
+/* Whether an address begins with a node's prefix, which is not shorter than ROUTE_TOP. */
 static inline bool route_begins(const struct route_node *node, struct address6 address)
 {
     if (node->length <= 64)

@@ -2,6 +2,8 @@
 The parts of services that are plain C, run here: the switch's table of stations, the message library, and
 the elements of apps/net for IPv4.
 """
+import pytest
+
 from naming import named
 
 
@@ -23,3 +25,10 @@ def test_net_ipv6(build, run_program):
 @named("host-net-ipv4")
 def test_net_ipv4(build, run_program):
     run_program(build.host("test_net_ipv4"))
+
+
+@named("host-net-{unit}")
+@pytest.mark.parametrize("unit", ["route", "neighbor", "config"])
+def test_net(build, run_program, unit):
+    """Routes, neighbours and the configuration file, which serve both families."""
+    run_program(build.host(f"test_{unit}"))
