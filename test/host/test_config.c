@@ -181,8 +181,8 @@ static const struct mistake mistakes[] = {
      "3: 10.0.0.130/25 overlaps 10.0.0.1/24 of net0 (line 1), expected networks that do not"},
     {"interface net0 2001:db8::2/32",
      "3: 2001:db8::2/32 overlaps 2001:db8::1/64 of net1 (line 2), expected networks that do not"},
-    {"interface net0 10.0.0.2/16",
-     "3: 10.0.0.2/16 overlaps 10.0.0.1/24 (line 1), expected the same prefix length"},
+    {"interface net0 10.0.0.2/25",
+     "3: 10.0.0.2/25 overlaps 10.0.0.1/24 (line 1), expected the same prefix length"},
     {"interface net1 10.0.0.1/24", "3: 10.0.0.1/24 is told already (line 1), expected each address once"},
     /* gateways */
     {"route 10.2.0.0/16 via 10.7.0.2",
