@@ -35,7 +35,8 @@ static unsigned messages_needed(void)
 
     while (thread_at(threads))
         threads++;
-    return port_places() + (nic_count() + !!nic_capture()) * MESSAGES_NIC + threads * MESSAGES_THREAD + cpu_count * MESSAGES_CPU;
+    return port_places() + (nic_count() + !!nic_capture()) * MESSAGES_NIC + threads * MESSAGES_THREAD +
+           cpu_count * MESSAGES_CPU;
 }
 
 /* An appliance that is wired to interfaces is nothing without one. */

@@ -136,7 +136,8 @@ enum baton_capture_kind {
 #define BATON_CAPTURE_SERVICE 256
 #define BATON_CAPTURE_INLINE  64
 #define BATON_CAPTURE_PORT    "capture"
-_Static_assert(sizeof(struct baton_capture) + BATON_CAPTURE_INLINE == BATON_INLINE_BYTES, "all of it is inline");
+_Static_assert(sizeof(struct baton_capture) + BATON_CAPTURE_INLINE == BATON_INLINE_BYTES,
+               "all of it is inline");
 
 /* What a service's start code is given in x0. */
 struct baton_start {

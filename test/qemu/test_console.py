@@ -55,7 +55,7 @@ def test_commands(machine):
     for command in ("help", "stats", "services", "ports", "pages", "trace", "halt"):
         assert command in text, f"help does not name {command}"
     for command, words in {"stats": ["net0"], "services": ["forward", "isolated"], "ports": ["forward"],
-                           "pages": ["free"], "trace": ["later"]}.items():
+                           "pages": ["free"], "trace": ["packet"]}.items():
         text = machine.command(command)
         for word in words:
             assert word in text, f"{command} does not say {word}: {text}"
