@@ -10,6 +10,7 @@ from tools.common import BUILD, ROOT, Failure, say
 
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "test"]  # Debian's own Python: that is where apt puts pytest
 WORKERS = 2
+NOTHING_FOUND = 5  # pytest's status then
 PATIENCE = 30  # seconds that the tests get, after an interrupt, to switch their machines off
 
 
@@ -48,8 +49,11 @@ def count(report):
 def list_tests(options):
     setup.ensure("list")
     words = [*PYTEST, "--list-names", *choice(options)]
-    return subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}).returncode
+    status = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL,
+                            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}).returncode
+    if status == NOTHING_FOUND:
+        raise Failure("no test is named so" if options.patterns else "there is no test")
+    return status
 
 
 def choice(options):
