@@ -1,15 +1,19 @@
 """The router under load: whole, in place, within its budget of instructions; its configuration, its neighbours, its routes."""
+import json
+import subprocess
+import threading
+
 import pytest
 from scapy.layers.inet import IP
 from scapy.layers.l2 import ARP, Ether
 
+from building import ROOT, build_tool
 from harness import wait_until
 from naming import named
 from routing import HOST, ROUTER, TWO, Bench, datagram, start, tell
 from test_instructions import FRAMES as COUNTED
 from test_instructions import PLUGIN
-from building import build_tool
-from traffic import assert_all_arrived, assert_not_copied, assert_pages_conserved, by_name, grown, through
+from traffic import assert_all_arrived, assert_not_copied, assert_pages_conserved, by_name, through
 
 FRAMES = 100000
 ROUTED = {"routed": 4, "router": ROUTER[:2]}
@@ -67,6 +71,17 @@ def test_instructions(boot, image, tmp_path, size):
     assert min(figures) <= 1800, f"{min(figures):.0f} instructions per frame, at most 1800 are allowed"
 
 
+@named("router-demonstration")
+@pytest.mark.alone
+def test_demonstration(tmp_path):
+    """`./baton run router`: real hosts, ARP, traceroute, path-MTU discovery, TCP, UDP, a file; every step must succeed."""
+    report = tmp_path / "report.json"
+    done = subprocess.run([ROOT / "baton", "run", "router", "--seconds", "6", "--json", report], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200)
+    steps = json.loads(report.read_text())["steps"] if report.exists() and report.stat().st_size else []
+    assert done.returncode == 0 and steps and all(step["ok"] for step in steps), done.stdout[-6000:]
+
+
 # ---- Configuration ----
 
 @named("router-config-missing")
@@ -115,7 +130,6 @@ def test_many_routes(boot, image, tmp_path):
 @named("router-route-changes-under-load")
 def test_route_changes(boot, image, tmp_path):
     """Routes come and go 200 times while traffic flows: nothing else is lost; a route works, and no more when it is gone."""
-    import threading
     machine = start(boot, image, tmp_path, TWO + "route 10.9.0.0/16 via 10.0.1.2\n", cpus=2)
     through(machine, frames=256, **ROUTED)
     before, results = machine.quiet_stats(), []
