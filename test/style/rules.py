@@ -10,7 +10,8 @@ KERNEL = tuple(f"{floor}/" for floor in FLOORS)
 CODE = (".c", ".h", ".S")
 LINES = 600
 GENERATED = ("build_id.h",)  # by the build, found on its include path
-EXAMPLES = ("apps/mirror/",)  # the appliance that README.md lets the reader write (test/qemu/test_readme.py does it)
+# What the reader is told to write: in README.md (test/qemu/test_readme.py does it) and docs/walkthrough.md.
+EXAMPLES = ("apps/mirror/", "apps/watch/")
 
 
 def code_only(text):
