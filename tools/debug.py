@@ -35,12 +35,14 @@ def gdb_script(image, socket):
     services = sorted((image.parent / "services").glob(f"{appliance}-*.elf"))
     note = ("The image's first instruction, where the MMU is still off. Each of the kernel's functions has two places:",
             "the one it is loaded at, for the first steps, and the one it is linked at. Ctrl-C stops the guest, `quit`",
-            "ends it. What its console says comes on lines that begin with `console|`.")
+            "ends it. What its console says comes on lines that begin with `console|`. `baton` lists commands that show",
+            "spaces, pages, ports, services and threads.")
     return "\n".join([
         "set confirm off", "set pagination off",
         f"directory {ROOT}", *[f"add-symbol-file {service}" for service in services],
         f"add-symbol-file {image.with_suffix('.elf')} -o {LOADED_AT - LINKED_AT & (1 << 64) - 1:#x}",
         f"target remote {socket}", f"tbreak *{LOADED_AT:#x}", "continue",
+        f"source {ROOT / 'tools/gdb/baton.py'}",
         *[f"echo {line}\\n" for line in note],
     ]) + "\n"
 

@@ -113,7 +113,8 @@ class Machine:
                  "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off"]
         for index, nic in enumerate(self.nics):
             line += nic.arguments(index, self.folder)
-        return line + (["-nic", "none"] if not self.nics else []) + self.extra
+        extra = [word.replace("{folder}", str(self.folder)) for word in self.extra]
+        return line + (["-nic", "none"] if not self.nics else []) + extra
 
     def start(self):
         self.errors = open(self.folder / "errors", "w+")

@@ -15,12 +15,14 @@ FRAME = bytes([2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(range(18
 BLOCK = re.compile(r"(?:^`(\S+)`\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture
-def tree(tmp_path):
-    copy_tree(tmp_path)
-    (tmp_path / "build").mkdir(exist_ok=True)
-    (tmp_path / "build" / "cache").symlink_to(BUILD / "cache")
-    return tmp_path
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """One copy for all tests here, which therefore run in one worker: the kernel is built in it once."""
+    folder = tmp_path_factory.mktemp("tree")
+    copy_tree(folder)
+    (folder / "build").mkdir(exist_ok=True)
+    (folder / "build" / "cache").symlink_to(BUILD / "cache")
+    return folder
 
 
 def baton(tree, *words, status=0):
@@ -31,6 +33,7 @@ def baton(tree, *words, status=0):
 
 
 @named("new-appliance-refused")
+@alone
 def test_refused(tree):
     for name, why in (("switch", "there is apps/switch already"), ("restart", "already"), ("Gate", "small letters"),
                       ("../gate", "small letters"), ("a" * 21, "at most 20"), ("net0", "something else"),
@@ -41,6 +44,7 @@ def test_refused(tree):
 
 
 @named("new-appliance-builds-and-runs")
+@alone
 def test_new(tree, boot):
     assert "./baton run gate-2" in baton(tree, "new", "gate-2")
     for file in sorted((tree / "apps" / "gate-2").glob("*.c")):
