@@ -101,7 +101,7 @@ enum drop ipv4_options_check(const uint8_t *header, unsigned *pointer)
 
     for (unsigned at = IPV4_HEADER; at < end && header[at] != OPTION_END; at += length) {
         length = option_length(header, at, end);
-        *pointer = at + 1;
+        *pointer = at + 1 < end ? at + 1 : at; /* its length, or that it has none */
         if (!length)
             return DROP_OPTIONS;
         routed |= header[at] == OPTION_LOOSE || header[at] == OPTION_STRICT;
