@@ -86,6 +86,43 @@ static uint64_t cells_read(const fdt32_t *cell, int cells)
     return value;
 }
 
+/*
+ * An address on `bus` as one on the bus above, by the entry of `ranges` that holds all `size` bytes. No property: the bus
+ * passes nothing on; an empty one: all as it is.
+ */
+static bool bus_translate(int bus, int above, uint64_t *address, uint64_t size)
+{
+    int length, child_cells = fdt_address_cells(tree, bus), size_cells = fdt_size_cells(tree, bus);
+    int parent_cells = fdt_address_cells(tree, above), entry = child_cells + parent_cells + size_cells;
+    const fdt32_t *range = fdt_getprop(tree, bus, "ranges", &length);
+
+    if (!range || child_cells < 1 || parent_cells < 1 || size_cells < 0)
+        return false;
+    if (!length)
+        return true;
+    for (; length >= entry * 4; length -= entry * 4, range += entry) {
+        uint64_t child = cells_read(range, child_cells),
+                 parent = cells_read(range + child_cells, parent_cells);
+        uint64_t bytes = cells_read(range + child_cells + parent_cells, size_cells);
+        if (*address >= child && *address - child <= bytes && size <= bytes - (*address - child)) {
+            *address = *address - child + parent;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool device_tree_id(int node, uint64_t *id)
+{
+    int cells = fdt_address_cells(tree, fdt_parent_offset(tree, node)), length;
+    const fdt32_t *reg = fdt_getprop(tree, node, "reg", &length);
+
+    if (!reg || cells < 1 || length < cells * 4)
+        return false;
+    *id = cells_read(reg, cells);
+    return true;
+}
+
 bool device_tree_reg(int node, unsigned index, uint64_t *address, uint64_t *size)
 {
     int parent = fdt_parent_offset(tree, node), length;
@@ -99,6 +136,9 @@ bool device_tree_reg(int node, unsigned index, uint64_t *address, uint64_t *size
         return false;
     *address = cells_read(reg + index * entry, address_cells);
     *size = cells_read(reg + index * entry + address_cells, size_cells);
+    for (int above; (above = fdt_parent_offset(tree, parent)) >= 0; parent = above)
+        if (!bus_translate(parent, above, address, *size))
+            return false;
     return true;
 }
 

@@ -5,7 +5,7 @@
  * time; all of this is for the boot, before threads run: libfdt.a is compiled with floating point, which threads trap.
  * Nodes are libfdt's offsets; negative means none. Nodes whose status is not okay do not exist here.
  *
- * Limit: addresses are taken as they stand; `ranges` that translate are not followed.
+ * Addresses are those that the CPU uses: `ranges` of the buses between a node and the root are followed.
  * Manual: Devicetree Specification 0.4, sections 2.3 (standard properties), 3 (required nodes), 5 (format).
  */
 #ifndef BOARD_DEVICE_TREE_H
@@ -28,8 +28,14 @@ int device_tree_next(int after, const char *compatible);
 int device_tree_path(const char *path);
 bool device_tree_compatible(int node, const char *compatible);
 
-/* Entry `index` of `reg`, by the cells of the node's parent. */
+/*
+ * Entry `index` of `reg`, by the cells of the node's parent, as an address of the CPU's. False when there is none, or
+ * when a bus on the way does not pass it on.
+ */
 bool device_tree_reg(int node, unsigned index, uint64_t *address, uint64_t *size);
+
+/* The number that `reg` gives a node on a bus that has no addresses, as a CPU's below /cpus. */
+bool device_tree_id(int node, uint64_t *id);
 
 /* Entry `index` of `interrupts` of a node below a GIC, as an INTID. */
 bool device_tree_irq(int node, unsigned index, unsigned *irq);

@@ -21,11 +21,11 @@ void boot_check(const char *missing);
 
 /*
  * Opens the device tree and sets the log to the console's UART, which is mapped in the first tables for that: from here
- * on errors can be seen. Limit: the UART's gigabyte of physical memory is not that of the image or the device tree.
+ * on errors can be seen. Limit: the UART's 2 MiB of physical memory hold neither the device tree nor anything else.
  */
-void boot_console_init(uint64_t tree_phys);
+void boot_console_init(uint64_t tree_phys, uint64_t image_phys);
 
-/* Maps the UART in the final tables, at the same address. */
+/* Maps the UART, and what the board needs beside it to power off, in the final tables, at the same addresses. */
 void boot_console_map(void);
 
 /* ---- memory.c ---- */

@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "core/timer.h"
-#include "drivers/psci.h"
+#include "drivers/cpu_start.h"
 #include "ipc/thread.h"
 #include "mm/kernel_map.h"
 
@@ -29,6 +29,10 @@ struct boot_cpu {
 _Static_assert(__builtin_offsetof(struct boot_cpu, cpu) == 16, "entry.S");
 
 static struct boot_cpu records[CPUS_MAX];
+static struct {
+    const struct cpu_start_method *method;
+    struct cpu_place place;
+} starts[CPUS_MAX];
 static uint32_t running; /* (atomic) the last CPU that came up */
 
 /* For reporting an overflow of the kernel stack. A multiple of a page, so that a panic's calls fit. */
@@ -60,22 +64,29 @@ void boot_cpu_init(void)
     arch_isb();
 }
 
-static void cpu_add(uint64_t hardware_id, uint64_t self)
+static void cpu_add(int node, uint64_t hardware_id, uint64_t self)
 {
     static unsigned next = 1; /* number 0 is the one that runs this */
     unsigned number = hardware_id == self ? 0 : next++;
+    const char *method = device_tree_string(node, "enable-method");
 
     if (number >= CPUS_MAX)
         return;
     cpus[number].number = number;
     cpus[number].hardware_id = hardware_id;
     cpu_count++;
+    starts[number].place.hardware_id = hardware_id;
+    device_tree_number(node, "cpu-release-addr", &starts[number].place.release);
+    starts[number].method = cpu_start_find(method);
+    if (number && !starts[number].method)
+        boot_fail("no way to start CPU %u (%lx): its enable-method in the device tree is %s", number,
+                  hardware_id, method ? method : "missing");
 }
 
 void boot_cpus_find(void)
 {
     const void *tree = device_tree_blob();
-    uint64_t self = arch_sysreg_read(mpidr_el1) & AFFINITY_MASK, hardware_id, size;
+    uint64_t self = arch_sysreg_read(mpidr_el1) & AFFINITY_MASK, hardware_id;
     unsigned found = 0;
     int node;
 
@@ -83,17 +94,15 @@ void boot_cpus_find(void)
     fdt_for_each_subnode(node, tree, device_tree_path("/cpus"))
     {
         const char *type = device_tree_string(node, "device_type");
-        if (!type || strcmp(type, "cpu") || !device_tree_reg(node, 0, &hardware_id, &size))
+        if (!type || strcmp(type, "cpu") || !device_tree_id(node, &hardware_id))
             continue;
-        cpu_add(hardware_id, self);
+        cpu_add(node, hardware_id, self);
         found++;
     }
     if (cpus[0].hardware_id != self)
         boot_fail("the CPU that boots (%lx) is not in the device tree", self);
     if (found > cpu_count)
         log_print("boot: %u CPUs, of which %u are used\n", found, cpu_count);
-    if (cpu_count > 1 && !psci_present())
-        boot_fail("%u CPUs, but no PSCI in the device tree to start them", cpu_count);
 }
 
 void boot_cpus_start(void)
@@ -106,9 +115,9 @@ void boot_cpus_start(void)
 
         uint64_t entry = kernel_image_phys((const void *)secondary_entry),
                  deadline = timer_deadline(START_NS);
-        int64_t error = psci_cpu_on(cpus[i].hardware_id, entry, kernel_image_phys(&records[i]));
+        const char *error = starts[i].method->start(&starts[i].place, entry, kernel_image_phys(&records[i]));
         if (error)
-            boot_fail("PSCI refused to start CPU %u (%lx): error %ld", i, cpus[i].hardware_id, (long)error);
+            boot_fail("CPU %u (%lx) cannot be started: %s", i, cpus[i].hardware_id, error);
         while (__atomic_load_n(&running, __ATOMIC_ACQUIRE) != i) {
             if (timer_now() > deadline)
                 boot_fail("CPU %u (%lx) does not come up", i, cpus[i].hardware_id);

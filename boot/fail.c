@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 #include "core/log.h"
-#include "drivers/psci.h"
+#include "drivers/power.h"
 
 void boot_fail(const char *format, ...)
 {
@@ -14,7 +14,7 @@ void boot_fail(const char *format, ...)
     log_format(line, sizeof line, format, args);
     va_end(args);
     log_print("boot: %s\n", line);
-    psci_off();
+    power_off();
 }
 
 void boot_check(const char *missing)

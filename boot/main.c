@@ -13,8 +13,6 @@
 #include "core/timer.h"
 #include "drivers/console.h"
 #include "drivers/nic.h"
-#include "drivers/virtio_net.h"
-#include "drivers/virtqueue.h"
 #include "ipc/describe.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
@@ -25,7 +23,6 @@
 
 /* Message objects that can be elsewhere than in a port: in an interface's two rings, a batch in the hands of each thread,
    and in the magazines of each CPU. With the places of all ports, there is always one more. */
-#define MESSAGES_NIC    (2 * VIRTQUEUE_SIZE_MAX)
 #define MESSAGES_THREAD BATON_BATCH
 #define MESSAGES_CPU    POOL_MAGAZINE
 
@@ -35,17 +32,22 @@ static unsigned messages_needed(void)
 
     while (thread_at(threads))
         threads++;
-    return port_places() + (nic_count() + !!nic_capture()) * MESSAGES_NIC + threads * MESSAGES_THREAD +
+    return port_places() + (nic_count() + !!nic_capture()) * board_nic_messages + threads * MESSAGES_THREAD +
            cpu_count * MESSAGES_CPU;
 }
 
-/* An appliance that is wired to interfaces is nothing without one. */
+/* An appliance that is wired to interfaces is nothing without one, but for looking at where the board has none yet. */
 static void interfaces_check(void)
 {
+    bool wired = false;
+
     for (uint32_t i = 0; i < appliance.wire_count; i++)
-        if (!nic_count() &&
-            (!strncmp(appliance.wires[i].from, "net", 3) || !strncmp(appliance.wires[i].to, "net", 3)))
-            boot_fail("no network interface found (virtio-net over mmio), %s needs one", appliance.name);
+        wired |= !strncmp(appliance.wires[i].from, "net", 3) || !strncmp(appliance.wires[i].to, "net", 3);
+    if (!wired || nic_count())
+        return;
+    if (board_nic_required)
+        boot_fail("no network interface found (%s), %s needs one", board_nic_kinds, appliance.name);
+    log_print("boot: no network interface (%s): %s runs without\n", board_nic_kinds, appliance.name);
 }
 
 void boot_main(uint64_t tree_phys, uint64_t image_phys)
@@ -55,7 +57,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     uint64_t config_size;
 
     /* 1. What machine is this? From the first call on errors can be seen. */
-    boot_console_init(tree_phys);
+    boot_console_init(tree_phys, image_phys);
     command_line = device_tree_string(device_tree_path("/chosen"), "bootargs");
     setting_init(command_line ? command_line : "");
     boot_cpus_find();
@@ -94,7 +96,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     /* 7. The other CPUs; then everything may run. */
     boot_cpus_start();
     services_start();
-    virtio_net_start();
+    board_devices_start();
     console_start();
     log_print("ready: %s, %u interfaces\n", appliance.name, nic_count());
     thread_cpu_run();

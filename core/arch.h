@@ -98,6 +98,12 @@ static inline void arch_wait_for_interrupt(void)
                          : "memory"); /* DSB: what was written must not wait in a buffer while we sleep */
 }
 
+/* Wakes the CPUs that wait for an event (WFE): those that the firmware holds in a spin table. */
+static inline void arch_send_event(void)
+{
+    __asm__ volatile("sev" ::: "memory");
+}
+
 /* Lets EL0 and EL1 use floating point and SIMD, or traps their use (CPACR_EL1.FPEN). */
 static inline void arch_fp_open(bool open)
 {

@@ -3,7 +3,7 @@
 #include "core/arch.h"
 #include "core/string.h"
 #include "drivers/console.h"
-#include "drivers/psci.h"
+#include "drivers/power.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
@@ -175,7 +175,7 @@ static void command_halt(const char *argument, const char *board)
     (void)argument;
     (void)board;
     console_print("halt: powering off\n");
-    psci_off();
+    power_off();
 }
 
 static const struct command commands[] = {

@@ -6,16 +6,8 @@
 #define DRIVERS_PSCI_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-/* By SMC or HVC, as the device tree says. */
+/* By SMC or HVC, as the device tree says. CPUs can be started (cpu_start.h) and power can go off (power.h) from now on. */
 void psci_init(bool smc);
-bool psci_present(void);
-
-/* Starts a CPU at a physical address with `context` in x0. 0, or a PSCI error (negative). */
-int64_t psci_cpu_on(uint64_t hardware_id, uint64_t entry, uint64_t context);
-
-/* Powers the machine off; without PSCI the CPU waits for ever. */
-__attribute__((noreturn)) void psci_off(void);
 
 #endif

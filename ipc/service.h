@@ -109,8 +109,8 @@ uint64_t services_config_size(void);
 
 /*
  * Boot: makes all services of the appliance, their spaces, threads, ports and wires. `interfaces` is how many
- * net* there are. Every mistake in the tables is reported by name; returns false then, and nothing has
- * started.
+ * net* there are; with none, wires of net* are left out. Every mistake in the tables is reported by name; returns
+ * false then, and nothing has started.
  */
 bool services_create(unsigned interfaces);
 void services_start(void);
