@@ -73,8 +73,8 @@ def command_line(image, tree, placement=None, config=None):
 
 def check(options):
     """What the board has is fixed, and traffic is not among it."""
-    if options.net or options.disk or options.hosts:
-        raise Failure("--net, --disk and --hosts are not there yet on --board rpi4: Ethernet and the SD card come with a "
+    if options.net or options.disk or options.hosts or options.pcap:
+        raise Failure("--net, --disk, --hosts and --pcap are not there yet on --board rpi4: Ethernet and the SD card come with a "
                       "later version of Baton", status=2)
     if options.cpus != CPUS or options.memory not in (512, MEMORY):
         raise Failure(f"--board rpi4 has {CPUS} CPUs and {MEMORY} MiB: --cpus and --memory are for virt", status=2)
