@@ -39,10 +39,11 @@ def flags_of(entry):
 @pytest.fixture(scope="module")
 def commands(build):
     """How the build compiles each file: {path from the root: flags}."""
-    tree = build.target("switch", "virt")
     found = {}
-    for entry in json.loads((tree / "compile_commands.json").read_text()):
-        found.setdefault(str((tree / entry["file"]).resolve().relative_to(ROOT.resolve())), flags_of(entry))
+    for board in ("virt", "rpi4"):
+        tree = build.target("switch", board)
+        for entry in json.loads((tree / "compile_commands.json").read_text()):
+            found.setdefault(str((tree / entry["file"]).resolve().relative_to(ROOT.resolve())), flags_of(entry))
     return found
 
 
