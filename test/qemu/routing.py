@@ -85,13 +85,13 @@ class Bench:
         assert data is not None, f"nothing came out of net{index}"
         return Ether(data)
 
-    def until(self, index, kind, address, limit=10.0):
-        """The first frame of this EtherType for this IPv4 address, whatever else comes out; None when none does."""
-        place = 38 if kind == 0x0806 else 30
+    def until(self, index, address, limit=10.0):
+        """The first packet to this IPv4 address, or question for it, whatever else comes out; None when none does."""
         wanted, end = socket.inet_aton(address), time.monotonic() + limit
         while time.monotonic() < end:
             data = self.ports[index].receive(0.2) or b""
-            if data[12:14] == kind.to_bytes(2, "big") and data[place:place + 4] == wanted:
+            place = {b"\x08\x06": 38, b"\x08\x00": 30}.get(data[12:14], 0)
+            if place and data[place:place + 4] == wanted:
                 return Ether(data)
         return None
 
