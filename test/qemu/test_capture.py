@@ -141,7 +141,7 @@ def test_slow(captured):
         for _ in range(100):
             assert two.receive(5) == frame_of(1514)
     before = machine.stats()
-    assert before["capture"]["missed"] > sent and before["net"][1]["tx_frames"] == sent
+    assert before["capture"]["missed"] > 1000 and before["net"][1]["tx_frames"] == sent
     Standing.go.set()
     assert wait_until(lambda: re.search(r"^capture +capture +0 ", machine.command("ports"), re.MULTILINE))
     one.send(frame_of(60))  # a record that says how many before it were missed
