@@ -1,4 +1,5 @@
 /* Frames on their way out, messages of the router's own, drops and their counters: see router.h. */
+#include "apps/net/mirror.h"
 #include "apps/router/router.h"
 
 #define SLOT_OF(message) ((struct slot *)(void *)(message))
@@ -69,6 +70,7 @@ void router_discard(struct baton_message *message)
 void router_drop(struct baton_message *message, unsigned interface, enum drop reason)
 {
     router_count(interface, reason);
+    mirror_drop(message, interface, drop_name[reason]);
     router_discard(message);
 }
 

@@ -75,12 +75,12 @@ def captured(boot, switch, tmp_path, monkeypatch):
     """boot with a capture; returns the machine and a function that ends it and reads the file."""
     path, real = tmp_path / "x.pcapng", subprocess.Popen
 
-    def start(recorder=Capture, **settings):
+    def start(recorder=Capture, image=switch, **settings):
         capture = recorder(str(path), 2)
         with monkeypatch.context() as patch:
             patch.setattr(subprocess, "Popen", lambda words, **more: real(words, pass_fds=capture.kept, **more))
-            machine = boot(switch, append=capture.setting, extra=capture.words(2), **settings)
-        machine.wait_for(r"^ready: switch, 2 interfaces\n")
+            machine = boot(image, append=capture.setting, extra=capture.words(2), **settings)
+        machine.wait_for(r"^ready: \w+, 2 interfaces\n")
 
         def finish():
             missed = machine.stats()["capture"]["missed"]
@@ -127,6 +127,20 @@ def test_points(captured, cpus):
     done = subprocess.run(["tcpdump", "-nnr", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^\d\d:", done.stdout, re.MULTILINE)) == len(frames)
+
+
+@named("capture-router-drops")
+def test_router(captured, build, tmp_path):
+    config = tmp_path / "router.conf"
+    config.write_text("interface net0 10.0.0.1/24\ninterface net1 10.0.1.1/24\n")
+    machine, finish = captured(image=build.image("router"), initrd=config)
+    frame = bytes.fromhex("525400000001") + frame_of(300)[6:]  # of a type that no router knows
+    machine.port(0).send(frame)
+    assert wait_until(lambda: machine.stats()["net"][0]["dropped"].get("ethertype") == 1)
+    assert machine.stats()["copied"]["payload_bytes"] == 0
+    _, frames, _ = read(finish()[0])
+    assert [(row[0], *row[2:]) for row in frames if row[3] == frame] == [
+        ("net0.in", 300, frame, ""), ("drops", 300, frame, "dropped at net0: ethertype")]
 
 
 @named("capture-that-cannot-keep-up")
