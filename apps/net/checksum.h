@@ -10,16 +10,19 @@
 
 #include <stdint.h>
 
-typedef uint32_t __attribute__((may_alias, aligned(1))) checksum_word;
-typedef uint16_t __attribute__((may_alias, aligned(1))) checksum_half;
-
 /* Adds bytes to a partial sum (0 to begin with), at most 2^31 of them in all. */
 static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t length)
 {
-    for (; length >= 4; bytes += 4, length -= 4)
-        sum += *(const checksum_word *)bytes;
+    uint32_t word;
+    uint16_t half;
+
+    for (; length >= 4; bytes += 4, length -= 4) {
+        __builtin_memcpy(&word, bytes, sizeof word);
+        sum += word;
+    }
     if (length >= 2) {
-        sum += *(const checksum_half *)bytes;
+        __builtin_memcpy(&half, bytes, sizeof half);
+        sum += half;
         bytes += 2;
     }
     return length & 1 ? sum + *bytes : sum;

@@ -202,9 +202,9 @@ static bool host_check(struct reader *reader, unsigned family, const struct pref
 static bool address_add(struct reader *reader, const struct word *word, unsigned interface)
 {
     struct config *config = reader->config;
-    struct prefix prefix;
-    uint8_t family;
+    struct prefix prefix = {.length = 0};
     unsigned count = 0;
+    uint8_t family = 0;
 
     if (!prefix_read(reader, word, &family, &prefix) || !host_check(reader, family, &prefix))
         return false;
@@ -219,7 +219,7 @@ static bool address_add(struct reader *reader, const struct word *word, unsigned
 
 static bool mtu_read(struct reader *reader, const struct word *word, struct config_interface *interface)
 {
-    unsigned mtu;
+    unsigned mtu = 0;
 
     if (!word)
         return false;
@@ -237,7 +237,7 @@ static bool mtu_read(struct reader *reader, const struct word *word, struct conf
 static bool interface_read(struct reader *reader)
 {
     const struct word *word = need(reader, 1, "an interface: net0, net1, ...");
-    unsigned number;
+    unsigned number = 0;
 
     if (!word || !interface_parse(reader, word, &number) ||
         !need(reader, 2, "an address with its prefix length, for example 10.0.0.1/24"))
@@ -292,8 +292,8 @@ static bool via_read(struct reader *reader, unsigned number, uint8_t family, str
                      int *told)
 {
     const struct word *word = need(reader, number, "via and a gateway");
-    unsigned interface;
-    uint8_t other;
+    unsigned interface = 0;
+    uint8_t other = 0;
 
     if (!word)
         return false;
@@ -333,8 +333,8 @@ static bool route_read(struct reader *reader)
 {
     struct config *config = reader->config;
     struct config_route route = {.line = reader->line};
-    struct address6 gateway;
-    int told;
+    struct address6 gateway = {0, 0};
+    int told = -1;
 
     if (!destination_read(reader, 1, &route.family, &route.prefix) ||
         !via_read(reader, 2, route.family, &gateway, &told))
@@ -377,7 +377,7 @@ static bool neighbor_read(struct reader *reader)
     struct config *config = reader->config;
     struct config_neighbor neighbor = {.line = reader->line};
     const struct word *word = need(reader, 1, "an address, for example 10.0.0.2");
-    unsigned interface;
+    unsigned interface = 0;
 
     if (!word || !address_read(reader, word, &neighbor.family, &neighbor.address))
         return false;
@@ -502,7 +502,7 @@ bool config_change_read(const struct config *config, const char *text, size_t si
 {
     /* With a place for the mistake the configuration is only read. */
     struct reader reader = {.config = (struct config *)(uintptr_t)config, .text = mistake};
-    int told;
+    int told = -1;
 
     mistake[0] = 0;
     *change = (struct config_change){0};
