@@ -165,17 +165,6 @@ static bool prefix_read(struct reader *reader, const struct word *word, uint8_t 
     return true;
 }
 
-const char *config_name(char *to, unsigned family, struct address6 address, int length)
-{
-    if (family == CONFIG_IPV4)
-        ipv4_print(to, address_to4(address));
-    else
-        ipv6_print(to, address);
-    if (length >= 0)
-        snprintf(to + strlen(to), 5, "/%u", (uint8_t)length);
-    return to;
-}
-
 /* ---- Statements ---- */
 
 /* Whether a station can have this address on its interface. */
@@ -314,20 +303,19 @@ static bool via_read(struct reader *reader, unsigned number, uint8_t family, str
     return end(reader, number + 3);
 }
 
-uint32_t *config_seen(const struct config *config, unsigned family, const struct prefix *prefix)
+/* The route at the end of the table becomes one of it, with `seen` as its place; false: there are too many different gateways. */
+static bool route_keep(struct config *config, struct address6 gateway, int told, uint32_t *seen)
 {
-    uint64_t key = prefix->address.high ^ (prefix->address.low * UINT64_C(0xd6e8feb86659fd93)) ^
-                   prefix->length ^ (uint64_t)family << 8;
+    struct config_route *route = &config->route[config->routes];
+    uint32_t key = CONFIG_OPEN | (told < 0 ? 0 : CONFIG_TOLD | (unsigned)told) | (unsigned)route->family << 8;
 
-    for (uint64_t place = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 46;;
-         place = (place + 1) & (CONFIG_SEEN - 1)) {
-        const struct config_route *route = &config->route[config->seen[place] - 1];
-        if (!config->seen[place] || (address6_equal(route->prefix.address, prefix->address) &&
-                                     route->prefix.length == prefix->length && route->family == family))
-            return &config->seen[place];
-    }
+    route->hop = next_hop_take(&config->hops, key, gateway);
+    if (route->hop > CONFIG_HOPS) /* numbered one by one */
+        return false;
+    *seen = ++config->routes;
+    *(route->family == CONFIG_IPV4 ? &config->routes4 : &config->routes6) += 1;
+    return true;
 }
-_Static_assert(CONFIG_SEEN == 1u << (64 - 46), "the number of a place is the upper bits of the product");
 
 static bool route_read(struct reader *reader)
 {
@@ -345,32 +333,93 @@ static bool route_read(struct reader *reader)
                      WORD(&reader->word[1]), (unsigned)config->route[*seen - 1].line);
     if (config->routes == CONFIG_ROUTES)
         return wrong(reader, "too many routes, expected at most %u", CONFIG_ROUTES);
-    route.hop = next_hop_take(
-        &config->hops,
-        CONFIG_OPEN | (told < 0 ? 0 : CONFIG_TOLD | (unsigned)told) | (unsigned)route.family << 8, gateway);
-    if (route.hop > CONFIG_HOPS) /* numbered one by one */
+    config->route[config->routes] = route;
+    if (!route_keep(config, gateway, told, seen))
         return wrong(reader, "too many different gateways, expected at most %u", CONFIG_HOPS);
-    config->route[config->routes++] = route;
-    *seen = config->routes;
-    *(route.family == CONFIG_IPV4 ? &config->routes4 : &config->routes6) += 1;
     return true;
 }
 
-uint32_t *config_met(const struct config *config, const struct config_neighbor *neighbor)
-{
-    uint32_t *met = config->seen + CONFIG_SEEN;
-    uint64_t key = neighbor->address.high ^ neighbor->address.low * UINT64_C(0xd6e8feb86659fd93) ^
-                   neighbor->interface ^ (uint64_t)neighbor->family << 8;
+/*
+ * Most lines of a long file are `route A.B.C.D/N via A.B.C.D`, with single blanks: those are read without being split into words.
+ * What is not exactly so, or is wrong in any way, is left to the others, which know what to say about it.
+ */
+#define QUICK 64 /* bytes that are there at least: more than such a line has */
 
-    for (uint64_t place = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 51;;
-         place = (place + 1) & (CONFIG_MET - 1)) {
-        const struct config_neighbor *other = &config->neighbor[met[place] - 1];
-        if (!met[place] || (address6_equal(other->address, neighbor->address) &&
-                            other->interface == neighbor->interface && other->family == neighbor->family))
-            return &met[place];
+/* Four numbers as ipv4_parse would take them; returns what follows them, or NULL. */
+static const char *quad_quick(const char *at, uint32_t *address)
+{
+    uint32_t result = 0;
+
+#pragma GCC unroll 4
+    for (unsigned part = 0; part < 4; part++) {
+        if (part && *at++ != '.')
+            return NULL;
+        unsigned value = (unsigned)(*at++ - '0'), digit = (unsigned)(*at - '0');
+        if (value > 9)
+            return NULL;
+        if (digit <= 9) {
+            if (value == 0)
+                return NULL;
+            value = value * 10 + digit;
+            digit = (unsigned)(*++at - '0');
+            if (digit <= 9) {
+                value = value * 10 + digit;
+                at++;
+            }
+        }
+        result = result << 8 | value;
+        if (value > 255)
+            return NULL;
     }
+    *address = result;
+    return at;
 }
-_Static_assert(CONFIG_MET == 1u << (64 - 51), "the number of a place is the upper bits of the product");
+
+/* The route of such a line; returns the newline behind it, or NULL. */
+static const char *line_quick(const char *at, struct config_route *route, struct address6 *gateway)
+{
+    uint32_t address;
+
+    if (memcmp(at, "route ", 6) != 0)
+        return NULL;
+    at = quad_quick(at + 6, &address);
+    if (!at || *at++ != '/')
+        return NULL;
+    route->prefix.address = address_of4(address);
+    unsigned length = (unsigned)(*at++ - '0'), digit = (unsigned)(*at - '0');
+    if (length > 9)
+        return NULL;
+    if (digit <= 9) {
+        if (length == 0)
+            return NULL;
+        length = length * 10 + digit;
+        at++;
+    }
+    route->prefix.length = length;
+    if (length > 32 || memcmp(at, " via ", 5) != 0)
+        return NULL;
+    at = quad_quick(at + 5, &address);
+    *gateway = address_of4(address);
+    return at && *at == '\n' ? at : NULL;
+}
+
+/* The same, and keeps the route: returns the newline behind it, or NULL, and nothing has happened. */
+static const char *route_quick(struct config *config, uint32_t line, const char *at)
+{
+    struct config_route *route = &config->route[config->routes];
+    struct address6 gateway;
+
+    if (config->routes == CONFIG_ROUTES)
+        return NULL;
+    at = line_quick(at, route, &gateway);
+    if (!at || (route->prefix.address.high & ~address6_mask(route->prefix.length).high) ||
+        !routable(CONFIG_IPV4, &route->prefix))
+        return NULL;
+    route->line = line;
+    route->family = CONFIG_IPV4;
+    uint32_t *seen = config_seen(config, CONFIG_IPV4, &route->prefix);
+    return !*seen && route_keep(config, gateway, -1, seen) ? at : NULL;
+}
 
 static bool neighbor_read(struct reader *reader)
 {
@@ -483,6 +532,11 @@ bool config_read(struct config *config, void *memory, const char *text, size_t s
     config_clear(config, memory, interfaces);
     for (const char *at = text; at < text_end; at++) {
         reader.line++;
+        const char *quick = text_end - at >= QUICK ? route_quick(config, reader.line, at) : NULL;
+        if (quick) {
+            at = quick;
+            continue;
+        }
         at = line_split(&reader, at, text_end);
         if (reader.words)
             statement_read(&reader);

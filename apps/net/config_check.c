@@ -1,8 +1,53 @@
 /* Whether the statements of a configuration file fit together: see config.h. Each line by itself is good by now. */
 #include <stdio.h>
+#include <string.h>
 #include "apps/net/config_parts.h"
 #include "apps/net/ipv4.h"
 #include "apps/net/ipv6.h"
+
+/* ---- Names and places ---- */
+
+const char *config_name(char *to, unsigned family, struct address6 address, int length)
+{
+    if (family == CONFIG_IPV4)
+        ipv4_print(to, address_to4(address));
+    else
+        ipv6_print(to, address);
+    if (length >= 0)
+        snprintf(to + strlen(to), 5, "/%u", (uint8_t)length);
+    return to;
+}
+
+uint32_t *config_seen(const struct config *config, unsigned family, const struct prefix *prefix)
+{
+    uint64_t key = prefix->address.high ^ (prefix->address.low * UINT64_C(0xd6e8feb86659fd93)) ^
+                   prefix->length ^ (uint64_t)family << 8;
+
+    for (uint64_t place = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 46;;
+         place = (place + 1) & (CONFIG_SEEN - 1)) {
+        const struct config_route *route = &config->route[config->seen[place] - 1];
+        if (!config->seen[place] || (address6_equal(route->prefix.address, prefix->address) &&
+                                     route->prefix.length == prefix->length && route->family == family))
+            return &config->seen[place];
+    }
+}
+_Static_assert(CONFIG_SEEN == 1u << (64 - 46), "the number of a place is the upper bits of the product");
+
+uint32_t *config_met(const struct config *config, const struct config_neighbor *neighbor)
+{
+    uint32_t *met = config->seen + CONFIG_SEEN;
+    uint64_t key = neighbor->address.high ^ neighbor->address.low * UINT64_C(0xd6e8feb86659fd93) ^
+                   neighbor->interface ^ (uint64_t)neighbor->family << 8;
+
+    for (uint64_t place = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 51;;
+         place = (place + 1) & (CONFIG_MET - 1)) {
+        const struct config_neighbor *other = &config->neighbor[met[place] - 1];
+        if (!met[place] || (address6_equal(other->address, neighbor->address) &&
+                            other->interface == neighbor->interface && other->family == neighbor->family))
+            return &met[place];
+    }
+}
+_Static_assert(CONFIG_MET == 1u << (64 - 51), "the number of a place is the upper bits of the product");
 
 /* A link-local network is on every link, and each of them is another one. */
 static bool shared(const struct config_address *one)

@@ -92,17 +92,16 @@ static unsigned common_bits(struct address6 a, struct address6 b)
     return a.low != b.low ? 64 + (unsigned)__builtin_clzll(a.low ^ b.low) : 128;
 }
 
+/* Of an address that has no bits behind its prefix. */
 static uint32_t node_make(struct routes *routes, struct address6 address, unsigned length, uint32_t value)
 {
-    struct address6 mask = address6_mask(length);
     uint32_t index = routes->nodes_free;
 
     if (index)
         routes->nodes_free = routes->nodes[index].child[0];
     else
         index = routes->nodes_used++; /* invariant 1: it is there */
-    routes->nodes[index] =
-        (struct route_node){{address.high & mask.high, address.low & mask.low}, {0, 0}, value, length};
+    routes->nodes[index] = (struct route_node){address, {0, 0}, value, length};
     return index;
 }
 
@@ -112,41 +111,44 @@ static void node_free(struct routes *routes, uint32_t index)
     routes->nodes_free = index;
 }
 
-/* Puts a new node where *link points to `index`, which it differs from within index's prefix. */
+/* Puts a new node where *link points to one whose prefix is not the beginning of the new one: they part after `common` bits. */
 static void node_split(struct routes *routes, uint32_t *link, unsigned common, const struct prefix *prefix,
                        uint32_t value)
 {
-    uint32_t index = *link,
-             upper = node_make(routes, prefix->address, common, common == prefix->length ? value : 0);
+    struct address6 address = prefix->address, mask = address6_mask(common),
+                    old = routes->nodes[*link].address;
+    uint32_t upper = node_make(routes, (struct address6){address.high & mask.high, address.low & mask.low},
+                               common, common == prefix->length ? value : 0);
 
-    routes->nodes[upper].child[bit_of(routes->nodes[index].address, common)] = index;
+    routes->nodes[upper].child[bit_of(old, common)] = *link;
     if (common < prefix->length)
-        routes->nodes[upper].child[bit_of(prefix->address, common)] =
-            node_make(routes, prefix->address, prefix->length, value);
+        routes->nodes[upper].child[bit_of(address, common)] =
+            node_make(routes, address, prefix->length, value);
     *link = upper;
 }
 
 static enum route_result tree_insert(struct routes *routes, uint32_t *link, const struct prefix *prefix,
                                      uint32_t value)
 {
-    while (*link) {
-        struct route_node *node = &routes->nodes[*link];
-        unsigned common = common_bits(node->address, prefix->address);
-        if (common > prefix->length)
-            common = prefix->length;
-        if (common < node->length) {
-            node_split(routes, link, common, prefix, value);
-            return ROUTE_DONE;
-        }
-        if (node->length == prefix->length) {
-            if (node->value)
-                return ROUTE_EXISTS;
-            node->value = value;
-            return ROUTE_DONE;
-        }
-        link = &node->child[bit_of(prefix->address, node->length)];
+    struct route_node *node = NULL;
+
+    for (; *link; link = &node->child[bit_of(prefix->address, node->length)]) {
+        node = &routes->nodes[*link];
+        if (node->length >= prefix->length || !route_begins(node, prefix->address))
+            break;
     }
-    *link = node_make(routes, prefix->address, prefix->length, value);
+    if (!*link) {
+        *link = node_make(routes, prefix->address, prefix->length, value);
+        return ROUTE_DONE;
+    }
+    unsigned common = common_bits(node->address, prefix->address);
+    if (common < node->length || prefix->length < node->length) {
+        node_split(routes, link, common < prefix->length ? common : prefix->length, prefix, value);
+        return ROUTE_DONE;
+    }
+    if (node->value) /* the prefix itself */
+        return ROUTE_EXISTS;
+    node->value = value;
     return ROUTE_DONE;
 }
 

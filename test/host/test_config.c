@@ -341,6 +341,47 @@ static void test_many_routes(void **state)
     free(big);
 }
 
+/* Lines with single blanks are read in another way than all others: with the same result, right or wrong. */
+static void test_two_ways_to_read(void **state)
+{
+    static const char *const pieces[] = {"0",   "1",  "9", "10",  "99",   "255",
+                                         "256", "01", "",  "300", "1000", "a"};
+    static struct config quick;
+    uint64_t random = 88172645463325252u;
+    unsigned good = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++) {
+        char line[128], text[512];
+        const char *word[10];
+        for (unsigned j = 0; j < 10; j++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            word[j] = pieces[random % (random >> 40 & 31 ? 3 : sizeof pieces / sizeof pieces[0])];
+        }
+        snprintf(line, sizeof line, "%s.%s.%s.%s/%s via 10.%s.%s.%s%s", word[0], word[1], word[2], word[3],
+                 word[4][0] == '1' ? "32" : word[4], word[5], word[6], word[7], word[8][0] == 'a' ? "." : "");
+        snprintf(text, sizeof text, "interface net0 10.0.0.1/8\nroute %s\n%80s", line, "");
+        bool first = read_text(text);
+        quick = config;
+        const struct config_route route = config.route[0];
+        snprintf(text, sizeof text, "interface net0 10.0.0.1/8\nroute  %s\n%80s", line, "");
+        assert_int_equal(read_text(text), first);
+        good += first;
+        assert_int_equal(config.mistakes, quick.mistakes);
+        assert_string_equal(config.mistake[0].text, quick.mistake[0].text);
+        assert_int_equal(config.routes, quick.routes);
+        if (first) {
+            assert_int_equal(config.route[0].prefix.address.high, route.prefix.address.high);
+            assert_int_equal(config.route[0].prefix.length, route.prefix.length);
+            assert_int_equal(config.route[0].hop, route.hop);
+            assert_int_equal(config.route[0].line, route.line);
+        }
+    }
+    assert_true(good > 1000 && good < 19000);
+}
+
 /* ---- At run time ---- */
 
 static const char *change_said(const char *text, struct config_change *change)
@@ -490,9 +531,9 @@ int main(void)
         cmocka_unit_test(test_everything),    cmocka_unit_test(test_interfaces_unknown),
         cmocka_unit_test(test_mistakes),      cmocka_unit_test(test_no_interface),
         cmocka_unit_test(test_many_mistakes), cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_many_routes),   cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_ipv4_text),     cmocka_unit_test(test_ipv6_text),
-        cmocka_unit_test(test_link_text),
+        cmocka_unit_test(test_many_routes),   cmocka_unit_test(test_two_ways_to_read),
+        cmocka_unit_test(test_changes),       cmocka_unit_test(test_ipv4_text),
+        cmocka_unit_test(test_ipv6_text),     cmocka_unit_test(test_link_text),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
