@@ -1,11 +1,15 @@
-"""What a long configuration (10^5 routes, 3.5 MB) costs at the start of the router, in instructions of the guest."""
+"""
+Configuration files: mistakes are found before the boot; and what a long one (10^5 routes, 3.5 MB) costs at the start of
+the router, in instructions of the guest.
+"""
 import pathlib
 import random
 import socket
+import subprocess
 
 import pytest
 
-from building import build_tool
+from building import ROOT, build_tool
 from naming import named
 
 PLUGIN = pathlib.Path(__file__).resolve().parent.parent / "bench" / "insn.c"
@@ -54,3 +58,24 @@ def test_load(boot, build, tmp_path, routes):
     all_of_them = instructions(boot, image, tmp_path / "all.conf", lines)
     print(f"{routes}: {(all_of_them - none) / ROUTES:.0f} instructions a route")
     assert all_of_them - none <= limit, f"{all_of_them - none:,} instructions for {ROUTES:,} routes"
+
+
+@named("config-mistake-before-boot-{command}")
+@pytest.mark.parametrize("command", ["build", "run", "debug"])
+def test_before_boot(tmp_path, command):
+    """A mistake is told with file and line, and nothing is built or booted; exit status 1."""
+    file = tmp_path / "router.conf"
+    file.write_text(NETS + "route 10.9.0.0/16 via 10.7.0.1\nrout 10.8.0.0/16 via 10.0.0.2\n")
+    done = subprocess.run([ROOT / "baton", command, "router", "--config", file], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=120)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == f"baton: {file}:4: 'rout' is not known, expected interface, route or neighbor\n"
+
+
+@named("config-good-before-boot")
+def test_good(tmp_path):
+    file = tmp_path / "router.conf"
+    file.write_text(NETS + "route 10.9.0.0/16 via 10.0.0.7\n")
+    done = subprocess.run([ROOT / "baton", "build", "router", "--config", file], stdout=subprocess.PIPE, text=True,
+                          timeout=280)
+    assert done.returncode == 0 and done.stdout.endswith("router.img\n")
