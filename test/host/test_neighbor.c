@@ -318,6 +318,21 @@ static void test_queue_of_a_station(void **state)
         assert_int_equal(fate[i], FATE_SENT);
 }
 
+/* Eight stations with three packets each, and room for 16: those that wait longest make room, whosever they are. */
+static void test_queue_of_all(void **state)
+{
+    (void)state;
+    table_make(&small);
+    for (unsigned i = 0; i < 24; i++) {
+        packet_send(i / 3);
+        table_check();
+    }
+    for (unsigned i = 0; i < 24; i++)
+        assert_int_equal(fate[i], i < 8 ? FATE_FULL : FATE_WAITS);
+    ticks(4 * SECOND);
+    assert_int_equal(table.waiting, 0);
+}
+
 static void test_static(void **state)
 {
     (void)state;
@@ -503,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_who_asks_is_known),
         cmocka_unit_test(test_queue_of_a_station),
+        cmocka_unit_test(test_queue_of_all),
         cmocka_unit_test(test_static),
         cmocka_unit_test(test_gossip_makes_nothing),
         cmocka_unit_test(test_no_message_redirects),
