@@ -43,6 +43,13 @@ void boot_memory_map(void);
 /* What came as initrd: the appliance's configuration file. NULL and 0 when there is none. */
 const void *boot_config(uint64_t *size);
 
+/*
+ * Gives the ledger its rings, as the setting ledger=ENTRIES asks (a power of two for each CPU, 4096 without it, 0: none):
+ * fewer where that would take more than half of what memory is left. With trace=on it is on from here. Once nothing else
+ * needs memory.
+ */
+void boot_ledger_init(void);
+
 /* The block for IPC pages: contiguous, on 2 MiB, in no map. */
 uint64_t boot_ipc_phys(void);
 uint32_t boot_ipc_pages(void);

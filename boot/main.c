@@ -92,6 +92,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     if (!services_config(config, config_size) || !services_create(nic_count()))
         boot_fail("the appliance %s is not as it should be: see above", appliance.name);
     message_pool_init(messages_needed());
+    boot_ledger_init();
 
     /* 7. The other CPUs; then everything may run. */
     boot_cpus_start();

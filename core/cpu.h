@@ -15,6 +15,7 @@
 
 struct thread;
 struct table;
+struct ledger;
 
 struct cpu {
     struct thread *current;  /* (o) the thread that runs here */
@@ -23,6 +24,7 @@ struct cpu {
     uint32_t number;             /* (b) 0 .. cpu_count - 1 */
     uint64_t hardware_id;        /* (b) MPIDR affinity */
     struct table *live;          /* (o) the user table in TTBR0 */
+    struct ledger *ledger;       /* (a) where events are noted; NULL while the ledger is off */
     bool reschedule;             /* (o) set by an interrupt: switch threads when it is done */
     uint32_t sleeping;           /* (a) 1 while in WFI or about to be: who leaves work here must ring */
     struct thread *inbox;        /* (a) threads woken by other CPUs, linked by thread->inbox_next */
