@@ -271,6 +271,13 @@ static inline void *baton_piece_address(const struct baton_piece *piece)
  */
 int baton_thread_start(void (*entry)(void *argument), void *argument, unsigned cpu);
 
+/*
+ * The calling thread goes on on that CPU, behind those that are waiting to run there; 0 when it does. BATON_EINVAL: there
+ * is no such CPU. Nothing else changes: what it owns, its stack, thread-local data and floating-point registers go with
+ * it. One trap, and a switch of threads on both CPUs.
+ */
+int baton_thread_move(unsigned cpu);
+
 /* Lets other threads of this CPU run first, if any wants to. One trap. */
 int baton_yield(void);
 

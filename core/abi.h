@@ -42,11 +42,12 @@ enum baton_call {
     BATON_CALL_PORT_FIND,      /* name, length */
     BATON_CALL_THREAD_START,   /* entry, argument, cpu */
     BATON_CALL_YIELD,
-    BATON_CALL_SLEEP,    /* nanoseconds */
-    BATON_CALL_EXIT,     /* the calling thread ends; the last one ends the service */
-    BATON_CALL_LOG,      /* text, length */
-    BATON_CALL_COUNTERS, /* table, count */
-    BATON_CALL_SETTING,  /* name, length, value out, size */
+    BATON_CALL_SLEEP,       /* nanoseconds */
+    BATON_CALL_EXIT,        /* the calling thread ends; the last one ends the service */
+    BATON_CALL_LOG,         /* text, length */
+    BATON_CALL_COUNTERS,    /* table, count */
+    BATON_CALL_SETTING,     /* name, length, value out, size */
+    BATON_CALL_THREAD_MOVE, /* cpu */
     BATON_CALL_COUNT
 };
 

@@ -213,6 +213,11 @@ static inline void arch_tlbi_page_broadcast(uint64_t va, uint16_t asid)
     __asm__ volatile("tlbi vae1is, %0" ::"r"(arch_tlbi_operand(va, asid)) : "memory");
 }
 
+static inline void arch_tlbi_asid_local(uint16_t asid)
+{
+    __asm__ volatile("tlbi aside1, %0" ::"r"((uint64_t)asid << 48) : "memory");
+}
+
 static inline void arch_tlbi_asid_broadcast(uint16_t asid)
 {
     __asm__ volatile("tlbi aside1is, %0" ::"r"((uint64_t)asid << 48) : "memory");

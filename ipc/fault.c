@@ -112,7 +112,7 @@ static void fault(struct trapframe *frame)
         violation(frame, "execute at", true);
     else
         violation(frame, "an instruction that it may not use", false);
-    service_check_stopping();
+    thread_return();
 }
 
 void trap_service_sync(struct trapframe *frame)

@@ -164,6 +164,18 @@ void sched_fp_forget(struct thread *thread)
         cpu_self()->fp_owner = NULL;
 }
 
+/* The current thread's registers to its memory: it goes where they are not. */
+static void fp_hand_in(struct cpu *cpu)
+{
+    if (cpu->fp_owner != cpu->current)
+        return;
+    arch_fp_open(true);
+    arch_isb(); /* else the save below may still be trapped */
+    fp_save(cpu->current->fp);
+    cpu->fp_owner = NULL;
+    cpu->fp_open = true; /* until the next thread of a service is switched in */
+}
+
 void thread_fp_enable(void)
 {
     struct cpu *cpu = cpu_self();
@@ -217,6 +229,13 @@ static void current_set(struct cpu *cpu, struct thread *next)
     arch_sysreg_write(tpidr_el0, next->tls);
 }
 
+/* The CPU from which `next` moves, or on which it ended and was started again, may still be on its stack. */
+static void wait_until_left(const struct thread *next)
+{
+    while (__builtin_expect(__atomic_load_n(&next->leaving, __ATOMIC_ACQUIRE), 0))
+        arch_relax();
+}
+
 void sched_switch(void)
 {
     struct cpu *cpu = cpu_self();
@@ -228,6 +247,7 @@ void sched_switch(void)
         return;
     if (from->in_service)
         from->tls = arch_sysreg_read(tpidr_el0);
+    wait_until_left(next);
     current_set(cpu, next);
     context_switch(&from->context, &next->context);
 }
@@ -239,8 +259,40 @@ void sched_leave(void)
 
     inbox_empty(cpu);
     struct thread *next = run_pop(cpu); /* may be the caller itself, started again */
+    if (next != self)
+        wait_until_left(
+            next); /* it moves here: who moves waits for nobody, so we cannot wait for each other */
     current_set(cpu, next);
     context_leave(&self->leaving, &next->context);
+}
+
+void sched_table_forget(const struct thread *thread)
+{
+    struct table *table = thread->space ? thread->space->table : NULL;
+    const struct thread *other;
+
+    for (unsigned i = 0; table && (other = thread_at(i)); i++)
+        if (other != thread && other->space && other->space->table == table && other->cpu == cpu_number() &&
+            __atomic_load_n(&other->state, __ATOMIC_RELAXED) != THREAD_DEAD)
+            return;
+    if (table)
+        table_forget(table);
+}
+
+void sched_move(unsigned to)
+{
+    struct cpu *cpu = cpu_self();
+    struct thread *self = cpu->current;
+
+    fp_hand_in(cpu);
+    self->tls = arch_sysreg_read(tpidr_el0);
+    sched_table_forget(self);
+    current_set(cpu, cpu->idle);
+    self->cpu = to;
+    __atomic_store_n(&self->leaving, 1, __ATOMIC_RELAXED); /* seen with the thread: pushing it is a release */
+    sched_push_remote(self);
+    /* Not to the next in line: it may come from the CPU to which we go, and that one may wait for us already */
+    context_move(&self->context, &self->leaving, &cpu->idle->context);
 }
 
 void sched_yield(void)

@@ -29,6 +29,15 @@ void sched_yield(void);
 /* As sched_switch for a thread that has ended: nothing is saved; clears thread->leaving once its stack is left. */
 __attribute__((noreturn)) void sched_leave(void);
 
+/* Goes on on another CPU: returns there. The caller is on its way to service code, see thread_return. */
+void sched_move(unsigned cpu);
+
+/*
+ * `thread` leaves this CPU. When no other thread of its table is here, the CPU drops what it has cached of the table, so
+ * that unmaps elsewhere need not reach it any more (space 1).
+ */
+void sched_table_forget(const struct thread *thread);
+
 bool sched_others_ready(void);
 
 void sched_timer_add(struct thread *thread, uint64_t deadline);

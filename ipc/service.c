@@ -117,6 +117,9 @@ void service_stop(struct service *service, const char *why)
     if (!running)
         return;
     log_print("service %s stops: %s\n", service->name, why);
+    /* Else we may read where a thread is before the state is seen, and ring the CPU from which it just moves, while on
+       its new one it finds the service running */
+    arch_dmb_ish();
     /* Those that wait find the state changed; those that run are interrupted and find it on their way back.
      */
     for (unsigned i = 0; i < service->row->threads; i++) {

@@ -153,7 +153,7 @@ const struct service *service_of_space(unsigned space);
  */
 const struct baton_counter *service_kept(const struct service *service, unsigned index);
 
-/* Called by a thread on its way back to service code: does not return when the service stops. */
+/* Called by a thread on its way back to service code (thread_return): does not return when the service stops. */
 void service_check_stopping(void);
 
 static inline struct service_counts *service_counts(struct service *service, unsigned cpu)

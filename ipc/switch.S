@@ -8,9 +8,7 @@
  * what a function must keep is saved. Returns in the thread `to`, where that one called context_switch, or where its
  * first context says: thread_entry for a kernel thread, trap_return for a service's.
  */
-        .global context_switch
-        .type   context_switch, %function
-context_switch:
+        .macro  context_save
         mov     x9, sp
         stp     x19, x20, [x0, #0]
         stp     x21, x22, [x0, #16]
@@ -19,7 +17,12 @@ context_switch:
         stp     x27, x28, [x0, #64]
         stp     x29, x30, [x0, #80]
         str     x9, [x0, #96]
+        .endm
 
+        .global context_switch
+        .type   context_switch, %function
+context_switch:
+        context_save
         ldr     x9, [x1, #96]
         mov     sp, x9
 1:      ldp     x19, x20, [x1, #0]
@@ -45,6 +48,23 @@ context_leave:
         stlr    wzr, [x0]
         b       1b
         .size   context_leave, . - context_leave
+
+/*
+ * void context_move(struct context *from, uint32_t *leaving, struct context *to)
+ *
+ * As context_switch from a thread that goes on on another CPU: *leaving becomes 0 when its registers are saved and its
+ * stack is left, not earlier. Release: that CPU loads them once it has seen the 0.
+ */
+        .global context_move
+        .type   context_move, %function
+context_move:
+        context_save
+        ldr     x9, [x2, #96]
+        mov     sp, x9
+        stlr    wzr, [x1]
+        mov     x1, x2
+        b       1b
+        .size   context_move, . - context_move
 
 /* Where a kernel thread begins: x19 is its function, x20 the argument. Entered with interrupts masked, by a switch. */
         .global thread_entry

@@ -122,6 +122,16 @@ static int64_t call_thread_start(struct service *service, const uint64_t *args)
     return BATON_ELIMIT;
 }
 
+/* Done on the way back (thread_return). */
+static int64_t call_thread_move(struct service *service, const uint64_t *args)
+{
+    (void)service;
+    if (args[0] >= cpu_count)
+        return BATON_EINVAL;
+    thread_move(thread_self(), (unsigned)args[0]);
+    return 0;
+}
+
 static int64_t call_yield(struct service *service, const uint64_t *args)
 {
     (void)service, (void)args;
@@ -196,6 +206,7 @@ static const call calls[BATON_CALL_COUNT] = {
     [BATON_CALL_LOG] = call_log,
     [BATON_CALL_COUNTERS] = call_counters,
     [BATON_CALL_SETTING] = call_setting,
+    [BATON_CALL_THREAD_MOVE] = call_thread_move,
 };
 
 void syscall_dispatch(struct trapframe *frame)
@@ -204,5 +215,5 @@ void syscall_dispatch(struct trapframe *frame)
 
     frame->x[0] = number < BATON_CALL_COUNT ? (uint64_t)calls[number](thread_self()->service, frame->x)
                                             : (uint64_t)BATON_ENOSYS;
-    service_check_stopping();
+    thread_return();
 }

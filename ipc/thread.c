@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include "ipc/thread.h"
 #include "core/cpu.h"
+#include "core/irq.h"
 #include "core/log.h"
 #include "core/timer.h"
 #include "ipc/sched.h"
@@ -70,6 +71,7 @@ void thread_reset(struct thread *thread, unsigned cpu, const struct trapframe *f
     *thread->fp = (struct fp_state){.fpcr = 0};
     thread->cpu = cpu;
     thread->tls = tls;
+    thread->move_to = 0;
     thread->on_timer = false;
     thread->context.x19_x30[10] = 0; /* x29: where a backtrace ends */
     thread->context.x19_x30[11] = (uint64_t)trap_return;
@@ -151,6 +153,7 @@ void thread_exit(void)
     /* Dead, but on its stack until sched_leave: on another CPU it may not be started again before */
     __atomic_store_n(&self->leaving, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&self->state, THREAD_DEAD, __ATOMIC_RELEASE);
+    sched_table_forget(self);
     if (self->in_service && __atomic_sub_fetch(&self->service->threads_alive, 1, __ATOMIC_ACQ_REL) == 0)
         service_finish(self->service);
     sched_leave();
@@ -165,5 +168,28 @@ void thread_preempt(struct trapframe *frame)
         thread_yield();
     }
     if (frame_of_service(frame))
-        service_check_stopping();
+        thread_return();
+}
+
+/* ---- Moving ---- */
+
+void thread_move(struct thread *thread, unsigned cpu)
+{
+    __atomic_store_n(&thread->move_to, cpu + 1, __ATOMIC_RELAXED);
+    if (thread != thread_self() && thread->cpu != cpu_number())
+        irq_send(thread->cpu, IPI_WAKE); /* it may be in service code, and stay there for long */
+}
+
+void thread_return(void)
+{
+    struct thread *self = thread_self();
+
+    service_check_stopping();
+    while (__builtin_expect(__atomic_load_n(&self->move_to, __ATOMIC_RELAXED), 0)) {
+        unsigned cpu = __atomic_exchange_n(&self->move_to, 0, __ATOMIC_RELAXED) - 1;
+        if (cpu == self->cpu)
+            continue;
+        sched_move(cpu);
+        service_check_stopping(); /* who stopped the service meanwhile may have rung the old CPU */
+    }
 }

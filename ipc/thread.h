@@ -1,5 +1,5 @@
 /*
- * Threads and the scheduler: each thread stays on the CPU that it was made for; each CPU runs its own queue.
+ * Threads and the scheduler: a thread runs on one CPU until it is moved; each CPU runs its own queue.
  *
  * Owns: threads, their kernel stacks, the run queues, the timer. Model: a thread runs, is queued to run, or
  * is parked. Park and wake work like a binary semaphore: a wake that comes before the park makes the park
@@ -12,14 +12,21 @@
  * before the core changes hands. A thread on another CPU goes to that CPU's inbox; that CPU is rung only when
  * it sleeps (design section 4).
  *
+ * Moves: a thread is moved by itself alone, and at one place, on its way back to service code (thread_return): there
+ * no function of the kernel holds on to the CPU, and the thread waits for nothing. It saves its floating-point registers,
+ * puts itself into the new CPU's inbox, and leaves its stack by context_move; the new CPU waits for `leaving` to become 0
+ * before it switches to it. As who waits might be waited for, a thread that moves away goes to the idle thread, which
+ * waits for nobody. thread->cpu is written by the thread while it runs, and read by who has just made it run out of
+ * parked: the two cannot meet. Others (console, a stop) may read an old value, and look again or do without.
+ *
  * Floating point: the registers belong to the last thread that used them on this CPU; a switch traps their
  * use, and the first use swaps them (kernel code itself never uses them).
  *
  * Invariants
  *   1. A thread is in at most one of: a run queue, one inbox, running.
- *   2. Only its own CPU changes a thread's place in queue and timer list.
- *   3. The idle thread runs only when the run queue and the inbox are empty; before WFI it announces that it
- * sleeps, then looks at the inbox again.
+ *   2. Only its own CPU changes a thread's place in queue and timer list. A thread that changes its CPU is in neither.
+ *   3. The idle thread runs only when the run queue and the inbox are empty, or for a moment when a thread moves away;
+ * before WFI it announces that it sleeps, then looks at the inbox again.
  *   4. Every runnable thread of a CPU runs after a bounded number of others: at most BOOSTS_MAX woken ones go
  * before it, and each runs for a slice at most.
  */
@@ -66,7 +73,8 @@ struct thread {
     uint32_t cpu;
     uint32_t number;
     uint32_t state;   /* (atomic) enum thread_state */
-    uint32_t leaving; /* (atomic) 1 from before it is dead until its CPU is off its kernel stack */
+    uint32_t leaving; /* (atomic) 1 from before it is dead, or moves, until its CPU is off its kernel stack */
+    uint32_t move_to; /* (atomic) 0, or 1 + the CPU on which it shall go on */
     bool in_service;  /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
     bool timed_out;   /* (own CPU) the last park ended by its deadline */
     bool boosted;     /* (own CPU) came to the front of the queue */
@@ -122,11 +130,22 @@ void thread_yield(void);
 /* True when another thread of this CPU waits to run: a polling driver yields then. */
 bool thread_others_ready(void);
 
+/*
+ * Asks the thread to go on on that CPU, which it does on its way back to service code: at the end of the call or fault
+ * that it is in, or at its next interrupt. Any CPU; a thread of a service. A later request takes the place of an earlier.
+ */
+void thread_move(struct thread *thread, unsigned cpu);
+
+/*
+ * The way back to service code, for every call, fault and interrupt: ends the thread when its service stops, moves it when
+ * that was asked for. When it returns the thread may be on another CPU: what the caller knows of its CPU is void.
+ */
+void thread_return(void);
+
 /* Ends the calling thread. */
 __attribute__((noreturn)) void thread_exit(void);
 
-/* After an interrupt, on the way back to what it interrupted: switches when the slice is over or a stop is
- * due. */
+/* After an interrupt, on the way back to what it interrupted: switches when the slice is over; thread_return. */
 void thread_preempt(struct trapframe *frame);
 
 /* First use of floating point since this thread was switched in. */
@@ -141,6 +160,7 @@ void thread_timeout(struct thread *thread);
 /* switch.S, fp.S and vectors.S */
 void context_switch(struct context *from, struct context *to);
 __attribute__((noreturn)) void context_leave(uint32_t *leaving, struct context *to);
+void context_move(struct context *from, uint32_t *leaving, struct context *to);
 void thread_entry(void);
 void fp_save(struct fp_state *state);
 void fp_load(const struct fp_state *state);

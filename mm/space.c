@@ -26,6 +26,8 @@ static struct {
     uint64_t *used;              /* (lock) bitmap */
 } asid;
 
+static uint64_t empty_root; /* a table without any entry: what TTBR0 names when no table is live */
+
 static struct {
     uint64_t va, pa, size;
 } shared; /* mapped in every table */
@@ -64,6 +66,7 @@ void space_init(uint32_t ipc_pages, unsigned asid_bits)
     asid.used = frame_alloc_bytes((asid.numbers + 63) / 64 * 8, 8, "the ASID bitmap");
     asid.used[0] = 1; /* ASID 0 is what the boot ran under */
     asid.next = 1;
+    empty_root = frame_alloc(1, "an empty table");
     spaces[0].name = "kernel";
     space_count = 1;
     table_create(false);
@@ -230,6 +233,35 @@ void table_switch(struct table *table)
     cpu->live = table;
     cpu->counters[COUNT_SWITCHES]++;
     arch_table_set(table->pages.root, table_asid(table));
+}
+
+/* Makes no table live on this CPU. ASID 0 belongs to none, and nothing is mapped under it. */
+static void live_end(struct cpu *cpu)
+{
+    cpu->live = NULL;
+    /* A roll-over need keep no number for us */
+    __atomic_store_n(&asid.live[cpu->number], 0, __ATOMIC_RELAXED);
+    asid.reserved[cpu->number] = 0;
+    arch_table_set(empty_root, 0);
+}
+
+void table_forget(struct table *table)
+{
+    struct cpu *cpu = cpu_self();
+    uint32_t bit = 1u << cpu->number;
+
+    if (!(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & bit))
+        return;
+    /* Under the lock the number stays what it is. If the table got it in a generation for which this CPU has not flushed
+       yet, what is cached here is under an older number: it goes before that number is used here (space 3). */
+    spin_lock(&asid.lock);
+    if (cpu->live == table)
+        live_end(cpu); /* first: while the table is in TTBR0 our walker may fetch again what we drop */
+    arch_tlbi_asid_local(table_asid(table));
+    arch_dsb_nsh(); /* else who unmaps, finding our bit clear, may recycle a page that we can still reach */
+    __atomic_fetch_and(&table->cpus, ~bit, __ATOMIC_RELEASE);
+    spin_unlock(&asid.lock);
+    cpu->counters[COUNT_TLB_BARRIERS]++;
 }
 
 uint16_t table_asid(const struct table *table)

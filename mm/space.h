@@ -65,6 +65,13 @@ void space_map_shared(uint64_t va, uint64_t pa, uint64_t size);
  */
 void table_switch(struct table *table);
 
+/*
+ * This CPU drops what it may have cached of the table, which is not live here afterwards, and leaves its bitmap: unmaps no
+ * longer reach it. Nothing when it is not in the bitmap. Interrupts masked; the caller uses no user address until the next
+ * table_switch. Cost: at most one TTBR0 write, one TLBI by ASID, one DSB.
+ */
+void table_forget(struct table *table);
+
 /* The ASID under which entries of the table may be cached now; 0 when it has never been live in this
  * generation. */
 uint16_t table_asid(const struct table *table);

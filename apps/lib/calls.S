@@ -28,6 +28,7 @@
     call baton_call_log, 12
     call baton_call_counters, 13
     call baton_call_setting, 14
+    call baton_thread_move, 15
 
     /* Any number: int64_t baton_call_raw(number, a0, .. a5). For tests of the kernel's own checks. */
     .section .text.baton_call_raw, "ax"

@@ -161,6 +161,11 @@ static inline void arch_tlbi_page_broadcast(uint64_t va, uint16_t asid)
     machine_tlbi_page(MACHINE_BROADCAST, va, asid);
 }
 
+static inline void arch_tlbi_asid_local(uint16_t asid)
+{
+    machine_tlbi_asid(MACHINE_LOCAL, asid);
+}
+
 static inline void arch_tlbi_asid_broadcast(uint16_t asid)
 {
     machine_tlbi_asid(MACHINE_BROADCAST, asid);

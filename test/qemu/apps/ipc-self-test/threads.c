@@ -143,10 +143,59 @@ static void page_seen_elsewhere(void)
     }
 }
 
+static void go_to(unsigned cpu)
+{
+    int result = baton_thread_move(cpu);
+    if (result == BATON_EINVAL) /* there are not so many CPUs */
+        result = baton_thread_move(0);
+    CHECK(result == 0);
+}
+
+/* Goes round the CPUs, others coming the other way. What it has in registers, memory, pages and calls goes along. */
+static void wander(void *argument)
+{
+    unsigned seed = (unsigned)(uintptr_t)argument;
+    struct baton_message message;
+    double sum = seed, expected = seed;
+
+    number = seed;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        go_to((seed & 1 ? round : ROUNDS - round) % 4);
+        sum += 1.0 / (round + 1); /* in a register that a call keeps */
+        pattern_make(&message, seed + round, 200 + round);
+        go_to((seed + round) % 4);
+        CHECK(pattern_holds(&message, seed + round, 200 + round)); /* mapped on two CPUs */
+        if (round % 3) {
+            CHECK(ask(&message, SUM) == (int64_t)pattern_sum(seed + round, 200 + round));
+        } else {
+            CHECK(baton_message_free(&message) == 0);
+            baton_sleep(100000);
+        }
+        CHECK(number == seed);
+    }
+    for (unsigned round = 0; round < ROUNDS; round++)
+        expected += 1.0 / (round + 1);
+    CHECK(sum == expected);
+    __atomic_fetch_sub(&running, 1, __ATOMIC_RELEASE);
+}
+
+static void wander_all(void)
+{
+    for (unsigned i = 0; i < THREADS; i++) {
+        __atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
+        CHECK(baton_thread_start(wander, (void *)(uintptr_t)(i + 1), 0) > 0);
+    }
+    while (__atomic_load_n(&running, __ATOMIC_ACQUIRE))
+        go_to((unsigned)(baton_time_ns() / 1000) % 4);
+    go_to(0);
+}
+
 void test_threads(void)
 {
     CHECK(baton_thread_start(work, NULL, 1000) == BATON_EINVAL);
+    CHECK(baton_thread_move(1000) == BATON_EINVAL);
     start_all();
     start_many();
     page_seen_elsewhere();
+    wander_all();
 }
