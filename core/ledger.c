@@ -26,6 +26,11 @@ uint32_t ledger_size(void)
     return ledgers[0].size;
 }
 
+const void *ledger_memory(unsigned cpu)
+{
+    return ledgers[cpu].entries;
+}
+
 bool ledger_is_on(void)
 {
     return __atomic_load_n(&cpus[0].ledger, __ATOMIC_RELAXED) != NULL;
@@ -131,9 +136,9 @@ bool ledger_read(struct ledger_reader *reader, struct ledger_entry *entry)
 const char *ledger_event_name(unsigned event)
 {
     static const char *const names[LEDGER_EVENTS] = {
-        "nothing", "get",  "send",      "receive", "duplicate", "release",  "filled", "sent-out",
-        "freed",   "map",  "unmap",     "protect", "ticket",    "complete", "pass",   "rollover",
-        "flush",   "lazy", "violation", "switch",  "start",     "stop",     "policy",
+        "nothing",   "get",    "send",    "receive", "duplicate", "release", "filled",   "sent-out", "freed",
+        "map",       "unmap",  "protect", "ticket",  "complete",  "pass",    "rollover", "flush",    "lazy",
+        "violation", "switch", "start",   "stop",    "policy",    "call",    "taken",    "return",   "run",
     };
 
     return event < LEDGER_EVENTS ? names[event] : "unknown";

@@ -51,6 +51,10 @@ enum ledger_event {
     LEDGER_START,     /* a service starts to run; detail: how often it did before */
     LEDGER_STOP,      /* a service stopped and has given everything back; detail: ownerships given back */
     LEDGER_POLICY,    /* detail: policy | tlb mode << 8 */
+    LEDGER_CALL,      /* a system call begins; detail: thread | number (core/abi.h) << 8 | flags << 16 */
+    LEDGER_TAKEN,     /* it waits for messages no more; detail: thread | messages << 16 */
+    LEDGER_RETURN,    /* it ends; detail: thread | number << 8 | the result's low 32 bits << 32 */
+    LEDGER_RUN,       /* this CPU runs another thread; detail: thread */
     LEDGER_EVENTS
 };
 
@@ -73,6 +77,9 @@ void ledger_init(void *memory, uint32_t entries);
 
 /* Entries that each CPU's ring has; 0 when there was no memory for any. */
 uint32_t ledger_size(void);
+
+/* Where the CPU's ring lies: struct ledger_entry, number n at n modulo ledger_size(). */
+const void *ledger_memory(unsigned cpu);
 
 /* On: from here, what was noted before is forgotten. Off: what was noted can still be read. False: there is no ring. */
 bool ledger_enable(bool on);
@@ -100,6 +107,12 @@ const char *ledger_event_name(unsigned event);
 /* Notes an event in the ring: what ledger_note() does when it is on. */
 void ledger_record(struct ledger *ledger, enum ledger_event event, unsigned space, uint32_t page,
                    uint64_t detail);
+
+/* Whether notes are taken: asked once before a loop over many pages, so that each of them costs nothing while it is off. */
+static inline bool ledger_noting(const struct cpu *cpu)
+{
+    return __builtin_expect(__atomic_load_n(&cpu->ledger, __ATOMIC_RELAXED) != NULL, 0);
+}
 
 /* Notes an event on this CPU: right after it took effect, see invariant 2. Interrupts masked. */
 static inline void ledger_note(struct cpu *cpu, enum ledger_event event, unsigned space, uint32_t page,

@@ -78,15 +78,6 @@ static void command_ports(const char *argument, const char *board)
     }
 }
 
-static const char *space_name(unsigned number)
-{
-    const struct space *space = number == PAGE_NOBODY ? NULL : space_at(number);
-
-    if (number == 0)
-        return "the kernel";
-    return space && space->name ? space->name : "nobody";
-}
-
 static void print_page(uint32_t page)
 {
     struct page_info info;
@@ -94,9 +85,11 @@ static void print_page(uint32_t page)
     page_describe(page, &info);
     console_print("page %u: %u ownerships, %u owners", page, info.total, info.owners);
     for (unsigned i = 0; i < info.owners && i < sizeof info.owner; i++)
-        console_print("%s %s", i ? "," : ":", space_name(info.owner[i]));
-    console_print("\n  before: %s; carries bytes %u to %u; %s\n", space_name(info.previous), info.hull_start,
-                  info.hull_end, info.cached ? "was mapped" : "not mapped since a device filled it");
+        console_print("%s %s", i ? "," : ":", console_space_name(info.owner[i]));
+    console_print("\n  before: %s; carries bytes %u to %u; %s\n", console_space_name(info.previous),
+                  info.hull_start, info.hull_end,
+                  info.cached ? "was mapped" : "not mapped since a device filled it");
+    page_history_print(page);
 }
 
 static void command_pages(const char *argument, const char *board)
@@ -186,6 +179,7 @@ static const struct command commands[] = {
     {"pages", "[NUMBER]", "IPC pages, or the owners of one", command_pages},
     {"tell", "SERVICE TEXT", "sends a line to a service that listens to the console", command_tell},
     {"trace", "packet [N]", "the way of the next N frames, station by station", command_trace},
+    {"trace", "on off status export dump [N]", "the ledger: what happened to pages, and when", command_trace},
     {"halt", "", "powers off", command_halt},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

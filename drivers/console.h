@@ -9,7 +9,9 @@
 #ifndef DRIVERS_CONSOLE_H
 #define DRIVERS_CONSOLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Makes the service and its thread, on CPU 0. Boot only, after thread_cpu_init(0), before services_create(). */
 void console_create(const char *board);
@@ -31,6 +33,15 @@ void console_command(char *line, const char *board);
 
 /* The answer to `trace packet [N]` (trace.c): waits for frames, a few seconds at most. */
 void command_trace(const char *argument, const char *board);
+
+/* The answers to `trace on`, `off`, `status`, `dump [N]` and `export` (ledger.c); false: it is none of these. */
+bool command_ledger(const char *argument);
+
+/* What the ledger knows of one page, for `pages N`; the newest events of it. */
+void page_history_print(uint32_t page);
+
+/* A space by its name, as all answers call it: "the kernel" for 0. */
+const char *console_space_name(unsigned number);
 
 /* The answers to `stats` and `stats json` (stats.c). */
 void stats_print(const char *board);

@@ -93,10 +93,15 @@ void command_trace(const char *argument, const char *board)
     unsigned count = 0;
 
     (void)board;
+    if (command_ledger(argument))
+        return;
     if (argument && !strncmp(argument, "packet", 6))
         count = !argument[6] ? 1 : argument[6] == ' ' ? frames_parse(argument + 7) : 0;
     if (!count) {
-        console_print("trace: takes `packet`, or `packet N` with N from 1 to %u\n", TRACE_FRAMES);
+        console_print(
+            "trace: takes `packet`, or `packet N` with N from 1 to %u; `on`, `off`, `status`, `export`, "
+            "`dump` or `dump N`\n",
+            TRACE_FRAMES);
         return;
     }
     trace_arm(count);

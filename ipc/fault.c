@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include "core/cpu.h"
 #include "core/irq.h"
+#include "core/ledger.h"
 #include "core/log.h"
 #include "core/timer.h"
 #include "core/trap.h"
@@ -36,10 +37,17 @@ static const char *space_name(unsigned space)
     return space == PAGE_NOBODY ? "nobody" : service ? service->name : "the kernel";
 }
 
-/* Who owns the page now, who did before, since when. */
-static void report_page(uint64_t address)
+/* The IPC page that holds the address; LEDGER_NO_PAGE when none does. */
+static uint32_t page_of(uint64_t address)
 {
-    uint32_t page = (uint32_t)((address - IPC_BASE) >> PAGE_SHIFT);
+    bool inside = address >= IPC_BASE && address - IPC_BASE < (uint64_t)page_region_count() * PAGE_SIZE;
+
+    return inside ? (uint32_t)((address - IPC_BASE) >> PAGE_SHIFT) : LEDGER_NO_PAGE;
+}
+
+/* Who owns the page now, who did before, since when. */
+static void report_page(uint32_t page)
+{
     struct page_info info;
 
     page_describe(page, &info);
@@ -54,8 +62,8 @@ static void report_address(const struct service *service, uint64_t address)
 {
     const struct service *owner = service_of_address(address);
 
-    if (address >= IPC_BASE && address - IPC_BASE < (uint64_t)page_region_count() * PAGE_SIZE)
-        report_page(address);
+    if (page_of(address) != LEDGER_NO_PAGE)
+        report_page(page_of(address));
     else if (address >= LINEAR_BASE)
         log_print("  the address is the kernel's\n");
     else if (owner == service)
@@ -71,6 +79,8 @@ static void violation(struct trapframe *frame, const char *what, bool with_addre
     struct service *service = thread_self()->service;
 
     cpu_self()->counters[COUNT_VIOLATIONS]++;
+    ledger_note(cpu_self(), LEDGER_VIOLATION, service->space->number,
+                with_address ? page_of(frame->far) : LEDGER_NO_PAGE, with_address ? frame->far : frame->elr);
     if (with_address)
         log_print("violation: service %s may not %s 0x%lx (pc 0x%lx, cpu %u)\n", service->name, what,
                   frame->far, frame->elr, cpu_number());
@@ -90,11 +100,12 @@ static bool fault_resolve(struct trapframe *frame, bool write)
 
     if (kind != FAULT_TRANSLATION && kind != FAULT_PERMISSION && kind != FAULT_ACCESS)
         return false;
-    if (address < IPC_BASE || address - IPC_BASE >= (uint64_t)page_region_count() * PAGE_SIZE)
+    if (page_of(address) == LEDGER_NO_PAGE)
         return false;
     if (page_fault(thread_self()->space, address, write) != PAGE_FAULT_MAPPED)
         return false;
     cpu_self()->counters[COUNT_LAZY_MAPS]++;
+    ledger_note(cpu_self(), LEDGER_LAZY, thread_self()->space->number, page_of(address), write);
     return true;
 }
 

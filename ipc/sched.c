@@ -3,6 +3,7 @@
 #include "ipc/sched.h"
 #include "core/arch.h"
 #include "core/cpu.h"
+#include "core/ledger.h"
 #include "core/irq.h"
 #include "core/log.h"
 #include "core/timer.h"
@@ -222,6 +223,7 @@ static void current_set(struct cpu *cpu, struct thread *next)
         timer_arm(cpu, true);
     }
     cpu->current = next;
+    ledger_note(cpu, LEDGER_RUN, next->space ? next->space->number : 0, LEDGER_NO_PAGE, next->number);
     if (!next->in_service)
         return; /* kernel threads touch no user address: the table of the thread before stays live */
     table_switch(next->space->table);

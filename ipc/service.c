@@ -4,6 +4,7 @@
 #include "core/arch.h"
 #include "core/cpu.h"
 #include "core/irq.h"
+#include "core/ledger.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "core/timer.h"
@@ -176,6 +177,7 @@ static void restart(struct service *service)
             port_open(port);
     log_print("service %s starts again (%u)\n", service->name, service->restarts);
     service->started = timer_now();
+    ledger_note(cpu_self(), LEDGER_START, service->space->number, LEDGER_NO_PAGE, service->restarts);
     __atomic_store_n(&service->state, SERVICE_RUNNING, __ATOMIC_RELEASE);
     service_thread_start(service, 0, 0, 0, service->row->cpu % cpu_count);
 }
@@ -246,6 +248,7 @@ void service_finish(struct service *service)
             port_close(port);
     rpc_abort_service(service);
     uint32_t released = page_release_all(service->space);
+    ledger_note(cpu_self(), LEDGER_STOP, service->space->number, LEDGER_NO_PAGE, released);
     __atomic_store_n(&service->state, SERVICE_STOPPED, __ATOMIC_RELEASE);
     log_print("service %s stopped: %u pages given back\n", service->name, released);
     if (service->faulted && service->row->on_fault == BATON_RESTART)
@@ -260,6 +263,7 @@ void services_start(void)
         if (!services[i].row)
             continue;
         memory_reset(&services[i]);
+        ledger_note(cpu_self(), LEDGER_START, services[i].space->number, LEDGER_NO_PAGE, 0);
         service_thread_start(&services[i], 0, 0, 0, services[i].row->cpu % cpu_count);
     }
     /* The drivers' and the console's: made at boot, parked until there is someone to send to. */

@@ -4,6 +4,7 @@
 #include "ipc/syscall.h"
 #include "core/abi.h"
 #include "core/cpu.h"
+#include "core/ledger.h"
 #include "core/log.h"
 #include "core/setting.h"
 #include "core/string.h"
@@ -14,6 +15,7 @@
 #include "ipc/syscall_message.h"
 #include "ipc/thread.h"
 #include "ipc/transfer.h"
+#include "mm/space.h"
 
 #define NAME_BYTES 64
 #define TEXT_BYTES 256
@@ -209,11 +211,26 @@ static const call calls[BATON_CALL_COUNT] = {
     [BATON_CALL_THREAD_MOVE] = call_thread_move,
 };
 
+/* When a call begins and ends; the flags of a message's call are its fourth argument, of a reply its third. */
+static void note_call(const uint64_t *x, enum ledger_event event)
+{
+    const struct thread *thread = thread_self();
+    uint64_t number = x[8], flags = x[number == BATON_CALL_REPLY ? 2 : 3] & UINT16_MAX;
+    uint64_t more = event == LEDGER_CALL ? flags << 16 : (x[0] & UINT32_MAX) << 32;
+
+    ledger_note(cpu_self(), event, thread->space->number, LEDGER_NO_PAGE,
+                thread->number | (number & UINT8_MAX) << 8 | more);
+}
+
 void syscall_dispatch(struct trapframe *frame)
 {
     uint64_t number = frame->x[8];
 
+    if (ledger_noting(cpu_self()))
+        note_call(frame->x, LEDGER_CALL);
     frame->x[0] = number < BATON_CALL_COUNT ? (uint64_t)calls[number](thread_self()->service, frame->x)
                                             : (uint64_t)BATON_ENOSYS;
+    if (ledger_noting(cpu_self()))
+        note_call(frame->x, LEDGER_RETURN);
     thread_return();
 }

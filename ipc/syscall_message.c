@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include "ipc/syscall_message.h"
 #include "core/cpu.h"
+#include "core/ledger.h"
 #include "core/timer.h"
 #include "ipc/observe.h"
 #include "ipc/port.h"
@@ -46,6 +47,13 @@ static int addresses_read(const struct service *service, struct batch *batch, ui
         return BATON_EINVAL;
     batch->count = (unsigned)count;
     return transfer_read_words(service, batch->addresses, from, count);
+}
+
+/* The call waits no more: what it does from here it does with `count` messages. */
+static void note_taken(const struct service *service, int count)
+{
+    ledger_note(cpu_self(), LEDGER_TAKEN, service->space->number, LEDGER_NO_PAGE,
+                thread_self()->number | (count > 0 ? (uint64_t)count << 16 : 0));
 }
 
 /* ---- Send ---- */
@@ -224,6 +232,7 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
     if (owned && owned >= service->space->page_limit)
         return BATON_ELIMIT;
     int taken = batch_take(service, port, &batch, args[1], args[4]);
+    note_taken(service, taken);
     return taken < 0 ? taken : batch_deliver(service, &batch, (unsigned)taken, args[3]);
 }
 
@@ -272,6 +281,7 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
     service->counts[cpu_number()].messages_out++;
     if ((error = rpc_wait(&reply, deadline)))
         return error;
+    note_taken(service, 1);
     batch.addresses[0] = args[2];
     batch.messages[0] = reply;
     error = batch_deliver(service, &batch, 1, args[3]);

@@ -2,6 +2,7 @@
  * its slow path. */
 #include "mm/space.h"
 #include "core/cpu.h"
+#include "core/ledger.h"
 #include "core/lock.h"
 #include "core/log.h"
 #include "core/seed.h"
@@ -130,6 +131,7 @@ static void generation_begin(void)
     }
     asid.flush = (1u << CPUS_MAX) - 1;
     asid.next = 1;
+    ledger_note(cpu_self(), LEDGER_ROLLOVER, 0, LEDGER_NO_PAGE, asid.generation >> ASID_BITS_MAX);
 }
 
 /* True when `old` was live at the roll-over: it keeps its number on every CPU that names it. */
@@ -194,6 +196,7 @@ static void asid_settle(struct table *table, unsigned cpu)
         arch_tlbi_all_local(); /* else a number of the new generation could meet entries of the old one */
         arch_dsb_nsh();        /* else the switch may come before the flush is complete */
         bitmaps_clear(cpu);
+        ledger_note(cpu_self(), LEDGER_FLUSH, 0, LEDGER_NO_PAGE, asid.generation >> ASID_BITS_MAX);
         asid.flush &= ~(1u << cpu);
     }
     __atomic_store_n(&asid.live[cpu], table->asid, __ATOMIC_RELAXED);
@@ -233,6 +236,8 @@ void table_switch(struct table *table)
     cpu->live = table;
     cpu->counters[COUNT_SWITCHES]++;
     arch_table_set(table->pages.root, table_asid(table));
+    ledger_note(cpu, LEDGER_SWITCH, 0, LEDGER_NO_PAGE,
+                (uint64_t)(table - tables) | (uint64_t)table_asid(table) << 8);
 }
 
 /* Makes no table live on this CPU. ASID 0 belongs to none, and nothing is mapped under it. */

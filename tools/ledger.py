@@ -10,4 +10,4 @@ A trace is text, one line each:
 
 EVENTS = ["nothing", "get", "send", "receive", "duplicate", "release", "filled", "sent-out", "freed", "map", "unmap",
           "protect", "ticket", "complete", "pass", "rollover", "flush", "lazy", "violation", "switch", "start", "stop",
-          "policy"]
+          "policy", "call", "taken", "return", "run"]
