@@ -26,6 +26,11 @@ enum counter {
     COUNT_TLB_QUEUED,         /* unmaps left in a queue */
     COUNT_TLB_SKIPPED,        /* unmaps that needed no invalidation: no translation was ever made */
     COUNT_TLB_IPI,            /* interrupts sent to make another CPU invalidate */
+    COUNT_TLB_EPOCH,          /* unmaps that a receiver found complete by comparing numbers */
+    COUNT_TLB_FAST,           /* unmaps by a TLBI that nobody waited for at once (figure 3C) */
+    COUNT_TLB_ASID,           /* invalidations of all that an ASID has, in place of many single ones */
+    COUNT_TLB_RANGE,          /* invalidations of a range of pages by one instruction */
+    COUNT_TLB_PASSES,         /* times that a CPU completed what was queued for it */
     COUNT_TLB_BARRIERS,       /* DSBs that waited for an invalidation or published an entry */
     COUNT_LAZY_MAPS,          /* faults that mapped a page on its first access */
     COUNT_VIOLATIONS,         /* accesses refused and reported */

@@ -17,8 +17,9 @@
 #define IRQS_MAX   1020
 
 enum ipi {
-    IPI_WAKE, /* there is something in your inbox */
-    IPI_STOP, /* the machine has panicked */
+    IPI_WAKE,  /* there is something in your inbox */
+    IPI_STOP,  /* the machine has panicked */
+    IPI_UNMAP, /* there is something in your unmap queue, and somebody waits for it */
 };
 
 typedef void (*irq_handler)(void *argument);

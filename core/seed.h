@@ -11,12 +11,19 @@
 
 enum seed {
     SEED_NONE,
-    SEED_DROPPED_TLBI,   /* the entry is cleared, the TLB is not told */
-    SEED_LOCAL_TLBI,     /* a local invalidation where other CPUs may hold the entry */
-    SEED_BITMAP_BIT,     /* a CPU is missing in the table's bitmap */
-    SEED_DOUBLE_RELEASE, /* a release by a space that owns nothing is accepted */
-    SEED_EARLY_RECYCLE,  /* a page is handed out before its translations are gone */
-    SEED_SCRUB_SKIPPED,  /* old bytes are not zeroed */
+    SEED_DROPPED_TLBI,      /* the entry is cleared, the TLB is not told */
+    SEED_LOCAL_TLBI,        /* a local invalidation where other CPUs may hold the entry */
+    SEED_BITMAP_BIT,        /* a CPU is missing in the table's bitmap */
+    SEED_DOUBLE_RELEASE,    /* a release by a space that owns nothing is accepted */
+    SEED_EARLY_RECYCLE,     /* a page is handed out before its translations are gone */
+    SEED_SCRUB_SKIPPED,     /* old bytes are not zeroed */
+    SEED_WRONG_ASID,        /* the invalidation names another ASID */
+    SEED_MISSING_DSB,       /* no barrier between the entry's store and the invalidation */
+    SEED_DOWNGRADE_SKIPPED, /* a second owner, and the first one's right to write stays */
+    SEED_WRITE_EARLY,       /* the right to write comes back before the other readers are unmapped */
+    SEED_PENDING_LOST,      /* a page forwarded before its unmaps are complete forgets them */
+    SEED_ROLLOVER_NO_FLUSH, /* a new generation of ASIDs, and no CPU drops its TLB */
+    SEED_EPOCH_EARLY,       /* a pass is published before its barrier */
 };
 
 #define seed(which) (BATON_SEED == (which))
