@@ -20,6 +20,7 @@
 #include "ipc/service.h"
 #include "ipc/thread.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 
 /* Message objects that can be elsewhere than in a port: in an interface's two rings, a batch in the hands of each thread,
    and in the magazines of each CPU. With the places of all ports, there is always one more. */
@@ -77,6 +78,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
 
     /* 4. What services are made of: spaces, IPC pages, messages. */
     space_init(boot_ipc_pages(), 0);
+    unmap_init();
     page_region_init(boot_ipc_phys(), boot_ipc_pages());
 
     /* 5. Devices, each a service of the kernel's; the device tree has been read when this is done. */

@@ -123,17 +123,14 @@ void pagetable_ipc_map(struct pagetable *table, uint32_t page, uint64_t pa, bool
 
 void pagetable_ipc_unmap(struct pagetable *table, uint32_t page)
 {
+    invariant(table->ipc[page] & PTE_VALID, "pagetable 1");
     arch_pte_store(&table->ipc[page], 0);
-    arch_dsb_ishst(); /* else a walker may fetch the old entry again after the TLBI that follows */
-    cpu_self()->counters[COUNT_TLB_BARRIERS]++;
 }
 
 void pagetable_ipc_protect(struct pagetable *table, uint32_t page)
 {
     invariant(table->ipc[page] & PTE_VALID, "pagetable 1");
     arch_pte_store(&table->ipc[page], table->ipc[page] | PTE_READ_ONLY);
-    arch_dsb_ishst(); /* else a walker may fetch the writable entry again after the TLBI that follows */
-    cpu_self()->counters[COUNT_TLB_BARRIERS]++;
 }
 
 uint64_t pagetable_ipc_entry(const struct pagetable *table, uint32_t page)

@@ -10,8 +10,8 @@
  * else (break-before-make, Arm ARM D8.14.1). Asserted.
  *   2. No entry is writable and executable (W^X), at any level, in any table.
  *   3. Every entry of a user table is nG; every entry of the kernel's is global and closed to EL0.
- *   4. A function here that makes an entry valid publishes it (DSB ISHST) before it returns; one that takes
- * validity or permission away does too, and leaves the invalidation to mm/unmap.h.
+ *   4. A function here that makes an entry valid publishes it (DSB ISHST) before it returns. One that takes validity or
+ * permission away leaves the DSB ISHST and the invalidation to mm/unmap.h, which gathers them.
  */
 #ifndef MM_PAGETABLE_H
 #define MM_PAGETABLE_H

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/seed.h"
 #include "mm/frame.h"
+#include "mm/unmap.h"
 
 #define ASID_BITS_MAX 16
 #define ASID_NUMBER   0xffffull
@@ -42,8 +43,9 @@ static void shared_map(struct table *table)
 
 static void table_create(bool user)
 {
-    struct table *table = &tables[table_count++];
+    struct table *table = &tables[table_count];
 
+    table->number = (uint8_t)table_count++;
     pagetable_create(&table->pages, region_pages);
     table->user = user;
     shared_map(table);
@@ -192,7 +194,7 @@ static void asid_settle(struct table *table, unsigned cpu)
     spin_lock(&asid.lock);
     if ((table->asid & ~ASID_NUMBER) != asid.generation)
         __atomic_store_n(&table->asid, asid_renew(table), __ATOMIC_RELAXED);
-    if (asid.flush & 1u << cpu) {
+    if (asid.flush & 1u << cpu && !seed(SEED_ROLLOVER_NO_FLUSH)) {
         arch_tlbi_all_local(); /* else a number of the new generation could meet entries of the old one */
         arch_dsb_nsh();        /* else the switch may come before the flush is complete */
         bitmaps_clear(cpu);
@@ -222,6 +224,7 @@ void table_switch(struct table *table)
 
     if (cpu->live == table)
         return;
+    unmap_poll(); /* what the service that ran here left to be unmapped ends with its turn */
     bool renewed = !asid_settle_fast(table, cpu->number);
     if (renewed)
         asid_settle(table, cpu->number);
@@ -267,6 +270,11 @@ void table_forget(struct table *table)
     __atomic_fetch_and(&table->cpus, ~bit, __ATOMIC_RELEASE);
     spin_unlock(&asid.lock);
     cpu->counters[COUNT_TLB_BARRIERS]++;
+}
+
+struct table *table_at(unsigned number)
+{
+    return &tables[number];
 }
 
 uint16_t table_asid(const struct table *table)

@@ -31,6 +31,7 @@ struct table {
     uint64_t asid; /* (atomic) generation << 16 | number; 0 before the first switch */
     uint32_t cpus; /* (atomic) invariant 1 */
     bool user;     /* EL0 may use it; false: the trusted services' table */
+    uint8_t number;
 };
 
 struct space {
@@ -39,6 +40,8 @@ struct space {
     struct table *table; /* NULL for the kernel and for drivers, which touch no user address */
     uint32_t pages;      /* (atomic) IPC pages it owns, as accounted */
     uint32_t page_limit;
+    uint64_t
+        trusts; /* (atomic) tables whose translation of a page may stay while this space owns it (ipc/page.h 9) */
 };
 
 /* Boot. `ipc_pages` is the size of the IPC region. `asid_bits` 0: as many as the CPU has; tests give fewer.
@@ -71,6 +74,13 @@ void table_switch(struct table *table);
  * table_switch. Cost: at most one TTBR0 write, one TLBI by ASID, one DSB.
  */
 void table_forget(struct table *table);
+
+/* Tables by number, and as one bit of a set. 0 is the trusted services'. */
+struct table *table_at(unsigned number);
+static inline uint64_t table_bit(const struct table *table)
+{
+    return UINT64_C(1) << table->number;
+}
 
 /* The ASID under which entries of the table may be cached now; 0 when it has never been live in this
  * generation. */
