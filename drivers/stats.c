@@ -226,8 +226,11 @@ void stats_print_json(const char *board)
     console_print("\"tlb\": {\"local\": %lu, \"broadcast\": %lu, \"reissued\": %lu, \"queued\": %lu, ",
                   counter_sum(COUNT_TLB_LOCAL), counter_sum(COUNT_TLB_BROADCAST),
                   counter_sum(COUNT_TLB_REISSUED), counter_sum(COUNT_TLB_QUEUED));
-    console_print("\"skipped\": %lu, \"ipi\": %lu, \"barriers\": %lu}, ", counter_sum(COUNT_TLB_SKIPPED),
+    console_print("\"skipped\": %lu, \"ipi\": %lu, \"barriers\": %lu, ", counter_sum(COUNT_TLB_SKIPPED),
                   counter_sum(COUNT_TLB_IPI), counter_sum(COUNT_TLB_BARRIERS));
+    console_print("\"fast\": %lu, \"epoch\": %lu, \"passes\": %lu, \"asid\": %lu, \"range\": %lu}, ",
+                  counter_sum(COUNT_TLB_FAST), counter_sum(COUNT_TLB_EPOCH), counter_sum(COUNT_TLB_PASSES),
+                  counter_sum(COUNT_TLB_ASID), counter_sum(COUNT_TLB_RANGE));
     capture_count(&sent, &missed);
     console_print("\"capture\": {\"records\": %lu, \"missed\": %lu}, ", sent, missed);
     console_print("\"faults\": {\"lazy_maps\": %lu, \"violations\": %lu}, \"switches\": %lu}\n",
@@ -281,6 +284,10 @@ void stats_print(const char *board)
     console_print("copied: %lu bytes of payload, %lu inline\n", copied_payload(), copied_inline());
     console_print("unmaps: %lu local, %lu broadcast, %lu needed none\n", counter_sum(COUNT_TLB_LOCAL),
                   counter_sum(COUNT_TLB_BROADCAST), counter_sum(COUNT_TLB_SKIPPED));
+    console_print(
+        "asynchronous: %lu fast, %lu queued; %lu passes; receivers: %lu compared numbers, %lu issued again\n",
+        counter_sum(COUNT_TLB_FAST), counter_sum(COUNT_TLB_QUEUED), counter_sum(COUNT_TLB_PASSES),
+        counter_sum(COUNT_TLB_EPOCH), counter_sum(COUNT_TLB_REISSUED));
     console_print("faults: %lu lazy maps, %lu violations\n", counter_sum(COUNT_LAZY_MAPS),
                   counter_sum(COUNT_VIOLATIONS));
 }

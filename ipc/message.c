@@ -64,10 +64,12 @@ void message_free(struct message *const *messages, unsigned count)
 
 void message_drop(struct message *message)
 {
-    for (unsigned i = 0; i < message->abi.pieces; i++) {
-        int result = page_release(space_at(0), message->abi.piece[i].page);
-        invariant(!result, "message 3");
-    }
+    uint32_t pages[BATON_PIECES];
+
+    for (unsigned i = 0; i < message->abi.pieces; i++)
+        pages[i] = message->abi.piece[i].page;
+    int released = page_release_batch(space_at(0), pages, message->abi.pieces);
+    invariant(released == message->abi.pieces, "message 3");
     if (message->caller)
         rpc_abort(message);
     message_free(&message, 1);

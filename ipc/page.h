@@ -6,20 +6,22 @@
  * has it mapped.
  *
  * Model: each page has a 64-bit state word. A page owned by one space is described by that word alone, and
- * moves by one compare-and-swap. A page owned by several is described by the slots of its entry, under the
- * word's lock bit. Space 0 is the kernel: it owns a page that waits in a port, in a device ring or in a
+ * moves by one compare-and-swap when it is mapped nowhere. A page owned by several is described by the slots of its entry,
+ * under the word's lock bit. Space 0 is the kernel: it owns a page that waits in a port, in a device ring or in a
  * driver's hands.
  *
  * Invariants
- *   1. total = sum of the counts of all owners, kernel included; only a page with total 0 is free.
- *   2. total > 1 implies read-only for every owner. The downgrade 1 -> 2 is complete before the second
- * ownership is visible. Back at 1, the owner gets write access at its next write, by a fault.
- *   3. A space holds a translation only of a page that it owns: send and release unmap before they return.
- * (Unmapping is synchronous, on the CPUs of the space's bitmap; the deferred unmaps of DASH figure 3 C and D
- * are not built.)
+ *   1. total = sum of the counts of all owners, kernel included; only a page with total 0 and nothing pending is free.
+ *   2. total > 1 implies read-only for every owner. The downgrade 1 -> 2 is an unmap: it is complete before a receiver that
+ * does not trust has the page. Back at 1, the owner gets write access at its next write, by a fault, when every reader's unmap
+ * is complete.
+ *   3. A space can use a translation of a page that it does not own only in the windows of DASH figure 3: from its send until
+ * the receive by somebody who does not trust (C), until the unmap is complete when the receiver trusts (D), and for reading,
+ * until then, when the page was shared (B); or inside a trust set (9). What is pending travels with the page: whoever does not
+ * trust completes all that lets anybody write, whoever left it behind.
  *   4. A page is handed out again only after every translation of it is gone on every CPU, and the device is
- * done.
- *   5. free + owned + in flight = all, at every quiet point.
+ * done. Until then a page that nobody owns waits in a limbo (ipc/page_limbo.h).
+ *   5. free + owned + in flight = all, at every quiet point. In flight: the kernel's, and what waits in a limbo.
  *   6. Every call names the space for which it acts; a page that this space does not own is refused, nothing
  * changes.
  *   7. Bytes of a page outside its `hull` are never readable by a space that did not already know them: they
@@ -27,9 +29,16 @@
  * duplicated page is shared whole.
  *   8. CACHED is set when a translation is made and cleared when the page is given to a device to fill: a
  * page without it needs no cache maintenance before DMA.
+ *   9. Inside a trust set (spaces with the same space->trusts) a page keeps its translations while it goes from hand to hand:
+ * that is shared memory. Sent to anybody else, or freed, it is unmapped from every table that has it.
  *
- * The bitmap of CPUs that may hold the translation (page, space) is table->cpus (mm/space.h) while the slot
- * is mapped: a walker may fetch a valid entry on any CPU on which the table is live, not only where a fault
+ * Which unmap a page gets when its last ownership in a space goes (DASH 3.4, figure 3): none when it is not mapped there, or the
+ * sender is the kernel; else, on this CPU alone, synchronous (A); of a shared page, slow (B); with the sender's `trusted` flag,
+ * slow (D); else fast (C). Given up rather than sent: always slow. Whether a receive waits is the receiver's `trust` alone.
+ * `trust` is about all who had the page since the last receiver that did not trust: what they left pending is not waited for.
+ *
+ * The bitmap of CPUs that may hold the translation (page, space) is table->cpus (mm/space.h) while the page
+ * is mapped there: a walker may fetch a valid entry on any CPU on which the table is live, not only where a fault
  * was taken.
  *
  * Errors: enum baton_error. No call waits. Interrupts are masked in every call.
@@ -64,7 +73,7 @@ int page_get(struct space *space, uint32_t *pages, unsigned count);
 
 /*
  * duplicate_ownership: one more ownership for `space`, which owns the page already. Cost: the first one
- * downgrades a writable translation (one TLBI, local or broadcast); else none. BATON_EOWNER: not the owner.
+ * downgrades a writable translation (an unmap: at once on this CPU alone, else fast); else none. BATON_EOWNER: not the owner.
  * BATON_ELIMIT: the count is full.
  */
 int page_duplicate(struct space *space, uint32_t page);
@@ -72,19 +81,28 @@ int page_duplicate(struct space *space, uint32_t page);
 /* release_ownership: gives one up. The last one unmaps; the last of all frees the page. BATON_EOWNER. */
 int page_release(struct space *space, uint32_t page);
 
-/*
- * Hand-over at send: one ownership of `space` becomes the kernel's, for a message that carries `piece` of it.
- * Unmaps when it was the last of that space. With `duplicate` the space keeps its ownership and the kernel
- * gets one more. BATON_EOWNER, BATON_EOWNERS. Cost: one compare-and-swap when never mapped and single-owned.
- */
-int page_send(struct space *space, const struct baton_piece *piece, bool duplicate);
+/* The same for up to BATON_BATCH; returns how many, from the front, or the first one's error. The unmaps are told together. */
+int page_release_batch(struct space *space, const uint32_t *pages, unsigned count);
+
+#define PAGE_SEND_DUPLICATE (1u << 0) /* the space keeps its ownership, and the kernel gets one more */
+#define PAGE_SEND_TRUSTED                                                                                    \
+    (1u << 1) /* the sender believes that the receiver trusts it: figure 3D in place of 3C */
 
 /*
- * Hand-over at receive: one ownership of the kernel becomes that of `space`. Sets or clears READ_ONLY in
- * `piece`. BATON_EOWNERS when the entry has no slot left: nothing changed. Cost: one compare-and-swap when
- * single-owned.
+ * Hand-over at send: one ownership of `space` becomes the kernel's, for a message that carries `piece` of it, to be received by
+ * the space `to` (NULL: not known, or the kernel). Unmaps when it was the last of that space. What is to be unmapped is gathered:
+ * unmap_flush() before the message is in a port, or the page in other hands again. BATON_EOWNER, BATON_EOWNERS. Cost: one
+ * compare-and-swap when single-owned and mapped nowhere, or when it stays in a trust set; the lock else.
  */
-int page_receive(struct space *space, struct baton_piece *piece);
+int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to);
+
+/*
+ * Hand-over at receive: one ownership of the kernel becomes that of `space`. Without `trust` nobody else can write to the page
+ * any more when it returns. Sets or clears READ_ONLY in `piece`. BATON_EOWNERS when the entry has no slot left: nothing
+ * changed. Cost: one compare-and-swap when single-owned and nothing is pending; else the lock, and when the numbers say that
+ * unmaps are not complete, one TLBI for each table, on all CPUs, and a DSB.
+ */
+int page_receive(struct space *space, struct baton_piece *piece, bool trust);
 
 /* Counts towards the limit of a space: `delta` pages received (or sent, negative). False: over the limit, not
  * counted. */
@@ -140,7 +158,10 @@ struct page_info {
     uint8_t previous; /* space that gave it up last; PAGE_NOBODY at first */
     uint64_t changed; /* counter value at which the owner changed last */
     uint32_t hull_start, hull_end;
-    bool kernel; /* the kernel is one of the owners: it waits in a port, a ring or a driver's hands */
+    uint64_t mapped;  /* tables (mm/space.h) that have it mapped */
+    uint64_t pending; /* tables whose unmap may not be complete; their CPUs are in `waiting` */
+    uint32_t waiting; /* CPUs whose pass it waits for */
+    bool kernel;      /* the kernel is one of the owners: it waits in a port, a ring or a driver's hands */
     bool cached;
 };
 #define PAGE_NOBODY 63

@@ -1,13 +1,15 @@
 /* IPC pages in the hands of devices and of those who only look: see page.h. */
 #include "ipc/page.h"
+#include "ipc/page_limbo.h"
 #include "ipc/page_state.h"
 #include "core/cpu.h"
+#include "core/ledger.h"
 #include "core/log.h"
 #include "mm/space.h"
 
 unsigned page_get_device(uint32_t *pages, unsigned count)
 {
-    unsigned got = pool_take(&page_pool, pages, count);
+    unsigned got = page_pool_take(pages, count);
 
     for (unsigned i = 0; i < got; i++)
         page_take_over(pages[i], 0, 0, STATE_FILLER(PAGE_NOBODY) | STATE_DEVICE);
@@ -25,6 +27,7 @@ void page_filled(uint32_t number, uint32_t length)
         next = (state & ~(STATE_DEVICE | STATE_HULL(8191, 8191))) | STATE_HULL(0, length);
     } while (
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    ledger_note(cpu_self(), LEDGER_FILLED, 0, number, length);
 }
 
 bool page_share(uint32_t number)
@@ -35,8 +38,10 @@ bool page_share(uint32_t number)
     bool shared = slot && state_total(state) < OWNERSHIPS_MAX;
 
     /* The kernel's own threads map no page, so there is no translation that would have to be downgraded (page 2) */
-    if (shared)
+    if (shared) {
         slot->count++;
+        ledger_note(cpu_self(), LEDGER_DUPLICATE, 0, number, page_total(page));
+    }
     page_unlock(page, state);
     return shared;
 }
@@ -45,12 +50,12 @@ bool page_share(uint32_t number)
 static bool sent_out(uint32_t number)
 {
     struct page *page = &page_table[number];
-    const uint64_t sole = STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff);
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
 
     if (!(state & STATE_CACHED))
         cpu_self()->counters[COUNT_PAGES_NEVER_MAPPED]++;
-    while ((state & sole) == STATE_TOTAL(1))
+    ledger_note(cpu_self(), LEDGER_SENT_OUT, 0, number, 0);
+    while ((state & (STATE_SOLE | STATE_MAPPED | STATE_PENDING)) == STATE_TOTAL(1))
         if (__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_TOTAL(0xffff), true,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             return true;
@@ -67,37 +72,54 @@ void page_sent_out(const uint32_t *pages, unsigned count)
     for (unsigned i = 0; i < count; i++)
         if (sent_out(pages[i]))
             freed[free++] = pages[i];
-    pool_give(&page_pool, freed, free);
+    page_pool_give(freed, free);
 }
 
-/* Gives up every ownership that the space has of one page; returns how many. */
-static uint32_t release_whole(struct page *page, unsigned space)
+/*
+ * Gives up every ownership that the space has of one page; returns how many. `freed`: that was the last of all, and the unmap may
+ * still be gathered.
+ */
+static uint32_t release_whole(struct page *page, unsigned space, bool *freed)
 {
     uint64_t state = page_lock(page);
     struct slot *slot = page_slot(page, space);
     uint32_t count = 0;
 
+    *freed = false;
     if (slot) {
+        bool shared = page_total(page) > 1;
         count = slot->count;
         slot->count = 1;
-        page_slot_lose(page, slot);
+        page_slot_lose(page, slot, shared, LOSE_RELEASE);
+        ledger_note(cpu_self(), LEDGER_RELEASE, space, page_number(page), page_total(page));
+        *freed = !page->used;
+        if (*freed)
+            page_unmap(page, page_record(page)->mapped, false, LOSE_RELEASE);
     }
-    bool freed = count && !page->used;
-    page_unlock(page, state);
-    uint32_t number = page_number(page);
-    if (freed)
-        pool_give(&page_pool, &number, 1);
+    if (*freed)
+        page_unlock_gathered(page, state);
+    else
+        page_unlock(page, state);
     return count;
 }
 
 uint32_t page_release_all(struct space *space)
 {
-    uint32_t released = 0;
+    uint32_t released = 0, freed[BATON_BATCH];
+    unsigned free = 0;
 
     for (uint32_t i = 0; i < page_table_count; i++) {
         uint64_t state = __atomic_load_n(&page_table[i].state, __ATOMIC_RELAXED);
+        bool last = false;
         if (state & STATE_SHARED || (state_total(state) && state_owner(state) == space->number))
-            released += release_whole(&page_table[i], space->number);
+            released += release_whole(&page_table[i], space->number, &last);
+        if (last)
+            freed[free++] = i;
+        if (free == BATON_BATCH || (free && i + 1 == page_table_count)) {
+            unmap_flush();
+            page_pool_give(freed, free);
+            free = 0;
+        }
     }
     __atomic_fetch_sub(&space->pages, released, __ATOMIC_RELAXED);
     return released;
@@ -109,9 +131,9 @@ void page_count(struct page_counts *counts)
     for (uint32_t i = 0; i < page_table_count; i++) {
         struct page_info info;
         page_describe(i, &info);
-        if (!info.total)
+        if (!info.total && !info.pending)
             counts->free++;
-        else if (info.kernel)
+        else if (info.kernel || !info.total)
             counts->in_flight++;
         else
             counts->owned++;
@@ -133,6 +155,10 @@ void page_describe(uint32_t number, struct page_info *info)
         if (i < 4)
             info->owner[i] = page->slots[i].space;
     }
+    const struct unmap_record *record = page_record(page);
+    info->mapped = record->mapped;
+    info->pending = record->tables;
+    info->waiting = record->cpus;
     info->hull_start = state_hull_start(state);
     info->hull_end = state_hull_end(state);
     info->cached = state & STATE_CACHED;

@@ -1,28 +1,35 @@
 /*
- * The entry of an IPC page, for ipc/page.c and ipc/page_device.c only.
+ * The entry of an IPC page, for ipc/page*.c only.
  *
  * The state word: lock, form, owner, filler (the space that knows every byte, also those outside the hull),
  * total, hull. Everything about a page with one owning space is in it, so that a hand-over is one
- * compare-and-swap.
+ * compare-and-swap. What translations there are stands in the page's record (mm/unmap.h); MAPPED and PENDING say whether
+ * anything does.
  */
 #ifndef IPC_PAGE_STATE_H
 #define IPC_PAGE_STATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "core/arch.h"
 #include "core/pool.h"
 #include "ipc/page.h"
+#include "mm/unmap.h"
 
-#define STATE_LOCK   (1ull << 0)
-#define STATE_SHARED (1ull << 1) /* more than one owning space: they are in the slots */
-#define STATE_MAPPED (1ull << 2) /* the one owner has a translation */
-#define STATE_CACHED (1ull << 3) /* page 8 */
-#define STATE_DEVICE (1ull << 4) /* in a receive ring: the device may write to it */
+#define STATE_LOCK    (1ull << 0)
+#define STATE_SHARED  (1ull << 1) /* more than one owning space: they are in the slots */
+#define STATE_MAPPED  (1ull << 2) /* some table has it mapped: see the record */
+#define STATE_CACHED  (1ull << 3) /* page 8 */
+#define STATE_DEVICE  (1ull << 4) /* in a receive ring: the device may write to it */
+#define STATE_PENDING (1ull << 5) /* some unmap may not be complete: see the record */
 
 #define STATE_OWNER(space)     ((uint64_t)(space) << 6)
 #define STATE_FILLER(space)    ((uint64_t)(space) << 12)
 #define STATE_TOTAL(count)     ((uint64_t)(count) << 18)
 #define STATE_HULL(start, end) ((uint64_t)(start) << 34 | (uint64_t)(end) << 47)
+
+/* What tells that a page has one ownership, by whom, and that nobody holds its lock. */
+#define STATE_SOLE (STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff))
 
 static inline uint8_t state_owner(uint64_t state)
 {
@@ -54,7 +61,7 @@ static inline uint32_t state_hull_end(uint64_t state)
 
 struct slot {
     uint8_t space;
-    uint8_t mapped; /* a translation may be valid or cached */
+    uint8_t reserved;
     uint16_t count;
 };
 
@@ -63,13 +70,15 @@ struct page {
     uint64_t changed; /* (atomic) when the owner changed last: for reports, see page_note_change */
     uint8_t previous; /* (atomic) who gave it up last: likewise */
     uint8_t used;     /* (lock) slots in use */
-    uint8_t reserved[6];
+    uint8_t reserved[2];
+    uint32_t next;                 /* in a limbo: the page behind (ipc/page_limbo.c) */
     struct slot slots[PAGE_SLOTS]; /* (lock) */
 };
 _Static_assert(sizeof(struct page) == 64, "one cache line a page");
 _Static_assert(SPACES_MAX <= PAGE_NOBODY, "PAGE_NOBODY is no space");
 
 extern struct page *page_table;
+extern struct unmap_record *page_records;
 extern uint32_t page_table_count;
 extern struct pool page_pool;
 
@@ -90,18 +99,73 @@ static inline uint32_t page_number(const struct page *page)
     return (uint32_t)(page - page_table);
 }
 
+static inline struct unmap_record *page_record(const struct page *page)
+{
+    return &page_records[page - page_table];
+}
+
+/* A page number of a caller, checked; NULL beyond. */
+static inline struct page *page_checked(uint32_t number)
+{
+    return number < page_table_count ? &page_table[number] : NULL;
+}
+
+/* True when the state word alone shows that `space` owns nothing of it: a forger never takes the lock. */
+static inline bool page_plainly_not_owner(const struct page *page, unsigned space)
+{
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+
+    return !(state & STATE_SHARED) && (!state_total(state) || state_owner(state) != space);
+}
+
 /* Takes the lock bit; spreads the word into the slots; returns the word. Interrupts masked. */
 uint64_t page_lock(struct page *page);
+
+/*
+ * Sums the slots and the record up into the word (page 1) and lets go. `state` carries filler, hull, CACHED and DEVICE. What
+ * was gathered is flushed first, so that whoever takes the lock next finds tickets. page_unlock_gathered leaves that to the
+ * caller: the page is the kernel's alone, in a message that nobody else has, or nobody's.
+ */
 void page_unlock(struct page *page, uint64_t state);
+void page_unlock_gathered(struct page *page, uint64_t state);
+
+/* All ownerships. Lock held. */
+uint32_t page_total(const struct page *page);
 
 /* The space's slot, NULL when it owns nothing. Lock held. */
 struct slot *page_slot(struct page *page, unsigned space);
 
-/* One ownership less. Lock held; `slot` is no longer valid. */
-void page_slot_lose(struct page *page, struct slot *slot);
+/* One ownership more for the space: 0, BATON_EOWNERS or BATON_ELIMIT. Lock held. */
+int page_slot_gain(struct page *page, unsigned space);
+
+/* Why a space loses an ownership, for the choice of the unmap (DASH 3.4). */
+#define LOSE_TRUSTED (1u << 0) /* sent, and the sender believes that the receiver trusts it */
+#define LOSE_RELEASE (1u << 1) /* given up: nobody waits for the unmap but whoever gets the page next */
+#define LOSE_KEEP    (1u << 2) /* sent inside a trust set: the translations stay (page 9) */
+
+/*
+ * One ownership less; the last one of the space takes its translation away. Lock held; `slot` is no longer valid. `shared`: there
+ * were more ownerships than this one.
+ */
+void page_slot_lose(struct page *page, struct slot *slot, bool shared, unsigned how);
+
+/* Takes away the page's translation in each table of `tables`. Lock held. */
+void page_unmap(struct page *page, uint64_t tables, bool shared, unsigned how);
+
+/* The page is about to have a second ownership: nobody may write to it from now on (page 2). Lock held. */
+void page_downgrade(struct page *page, unsigned how);
+
+/* Bytes outside the hull that the space did not write itself are zeroed (page 7). Lock held; returns the new state. */
+uint64_t page_reveal(struct page *page, uint64_t state, unsigned space);
 
 /* A page just taken from the pool becomes the space's; of the old word the bits in `keep` stay, `set` are
  * added. */
 void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set);
+
+/* Free pages, as far as there are any: from the pool, then from the limbos. Returns how many. */
+unsigned page_pool_take(uint32_t *pages, unsigned count);
+
+/* Pages that nobody owns any more, at most BATON_BATCH: to the pool, or to the limbo while their unmaps are not complete. */
+void page_pool_give(const uint32_t *pages, unsigned count);
 
 #endif

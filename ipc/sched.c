@@ -7,8 +7,10 @@
 #include "core/irq.h"
 #include "core/log.h"
 #include "core/timer.h"
+#include "ipc/page_limbo.h"
 #include "ipc/service.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 
 #define SLICE_NS 2000000
 #define BOOSTS_MAX                                                                                           \
@@ -145,6 +147,8 @@ static void timer_tick(void *argument)
     uint64_t now = timer_now();
 
     (void)argument;
+    unmap_poll();
+    page_limbo_tick();
     while (cpu->timers && cpu->timers->deadline <= now) {
         struct thread *thread = cpu->timers;
         sched_timer_remove(thread);
@@ -309,6 +313,16 @@ void sched_yield(void)
     sched_switch();
 }
 
+/* A CPU sleeps without a tick, unless pages wait for other CPUs: then it looks again. */
+static void idle_timer_arm(struct cpu *cpu)
+{
+    bool waits = page_limbo_reap();
+
+    if (waits)
+        cpu->slice_end = timer_deadline(SLICE_NS);
+    timer_arm(cpu, waits);
+}
+
 /* What runs when nothing can (thread 3). */
 static void idle_loop(void *argument)
 {
@@ -317,7 +331,8 @@ static void idle_loop(void *argument)
     (void)argument;
     for (;;) {
         arch_irq_disable();
-        timer_arm(cpu, false);
+        unmap_poll();
+        idle_timer_arm(cpu);
         __atomic_store_n(&cpu->sleeping, 1, __ATOMIC_RELAXED);
         arch_dmb_ish(); /* else we may look before others can see that we sleep: they would not ring */
         if (!sched_others_ready())
@@ -344,6 +359,7 @@ void thread_cpu_run(void)
     instructions_counted = arch_instructions_counted();
     arch_fp_open(false);
     irq_register(IRQ_TIMER, timer_tick, NULL, cpu->number);
+    irq_register(IPI_UNMAP, unmap_ipi, NULL, cpu->number);
     cpu->current = cpu->idle;
     context_leave(&cpu->idle->leaving, &cpu->idle->context);
 }

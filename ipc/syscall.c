@@ -35,37 +35,37 @@ static int64_t call_page_get(struct service *service, const uint64_t *args)
         return got;
     if (!transfer_write(service, args[0], pages, (unsigned)got * sizeof(*pages)))
         return got;
-    for (int i = 0; i < got; i++)
-        page_release(service->space, pages[i]);
+    page_release_batch(service->space, pages, (unsigned)got);
     return BATON_EFAULT;
 }
 
-/* The first pages for which `operation` succeeds; an error only when the very first fails. */
-static int64_t pages_each(struct service *service, const uint64_t *args,
-                          int (*operation)(struct space *space, uint32_t page))
+/* The numbers of pages that a service names: 0, or an error. */
+static int numbers_read(struct service *service, const uint64_t *args, uint32_t *pages)
 {
-    uint32_t pages[BATON_BATCH];
-
     if (!args[1] || args[1] > BATON_BATCH)
         return BATON_EINVAL;
-    if (transfer_read(service, pages, args[0], args[1] * sizeof(*pages)))
-        return BATON_EFAULT;
-    for (unsigned i = 0; i < args[1]; i++) {
-        int result = operation(service->space, pages[i]);
-        if (result)
-            return i ? (int)i : result;
-    }
-    return (int64_t)args[1];
+    return transfer_read(service, pages, args[0], args[1] * sizeof(*pages));
 }
 
 static int64_t call_page_duplicate(struct service *service, const uint64_t *args)
 {
-    return pages_each(service, args, page_duplicate);
+    uint32_t pages[BATON_BATCH];
+    int result = numbers_read(service, args, pages);
+
+    for (unsigned i = 0; !result && i < args[1]; i++) {
+        result = page_duplicate(service->space, pages[i]);
+        if (result && i)
+            return (int)i; /* the first pages; the next call meets this one first */
+    }
+    return result ? result : (int64_t)args[1];
 }
 
 static int64_t call_page_release(struct service *service, const uint64_t *args)
 {
-    return pages_each(service, args, page_release);
+    uint32_t pages[BATON_BATCH];
+    int result = numbers_read(service, args, pages);
+
+    return result ? result : page_release_batch(service->space, pages, (unsigned)args[1]);
 }
 
 /* ---- Names ---- */

@@ -1,9 +1,6 @@
 /*
- * Send, receive, rpc and reply, as services call them.
- *
- * In this state of the system every unmap is synchronous and complete when send returns (DASH figure 3A, on
- * all CPUs of the bitmap). So `trusted` has nothing to defer and `trust_sender` nothing to wait for: both are
- * checked and accepted. `immediate_access` decides between mapping here and mapping by fault.
+ * Send, receive, rpc and reply, as services call them. What the flags `trusted`, `immediate_access` and `trust_sender` (DASH 3.2)
+ * save is told in ipc/page.h.
  */
 #include <stddef.h>
 #include "ipc/syscall_message.h"
@@ -11,12 +8,14 @@
 #include "core/ledger.h"
 #include "core/timer.h"
 #include "ipc/observe.h"
+#include "ipc/page.h"
 #include "ipc/port.h"
 #include "ipc/rpc.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
 #include "ipc/transfer.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 
 #define SEND_FLAGS    (BATON_TRUSTED | BATON_DUPLICATE)
 #define RECEIVE_FLAGS (BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)
@@ -58,18 +57,30 @@ static void note_taken(const struct service *service, int count)
 
 /* ---- Send ---- */
 
-/* Station 6: copies messages in until one is wrong; returns how many, or the first one's error. */
-static int batch_fill(struct service *service, struct batch *batch, uint32_t source, bool duplicate)
+/* The flags of a send, as page_send has them. */
+static unsigned page_flags(uint64_t flags)
+{
+    return (flags & BATON_DUPLICATE ? PAGE_SEND_DUPLICATE : 0) |
+           (flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0);
+}
+
+/*
+ * Station 6: copies messages in until one is wrong; returns how many, or the first one's error. `to` is the space that will receive
+ * them. Their pages are unmapped, or on the way to be: the batch can be sent.
+ */
+static int batch_fill(struct service *service, struct batch *batch, uint32_t source, unsigned flags,
+                      const struct space *to)
 {
     unsigned got = message_alloc(batch->messages, batch->count), filled = 0;
     int result = got ? 0 : BATON_ENOMEM;
 
     for (; filled < got; filled++) {
-        result = transfer_in(service, batch->addresses[filled], batch->messages[filled], duplicate);
+        result = transfer_in(service, batch->addresses[filled], batch->messages[filled], flags, to);
         if (result)
             break;
         batch->messages[filled]->abi.source = source;
     }
+    unmap_flush();
     message_free(batch->messages + filled, got - filled);
     return filled ? (int)filled : result;
 }
@@ -116,7 +127,7 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     if ((error = addresses_read(service, &batch, args[1], args[2])))
         return error;
-    int filled = batch_fill(service, &batch, handle->source, duplicate);
+    int filled = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space);
     if (filled < 0)
         return filled;
     if (observed())
@@ -198,7 +209,7 @@ static int batch_deliver(struct service *service, struct batch *batch, unsigned 
         observe_receive(service, batch->messages, count);
     for (unsigned i = 0; i < count; i++) {
         int result = transfer_out(service, batch->addresses[delivered], batch->messages[i],
-                                  flags & BATON_IMMEDIATE_ACCESS);
+                                  flags & BATON_IMMEDIATE_ACCESS, flags & BATON_TRUST_SENDER);
         if (!result) {
             batch->messages[delivered++] = batch->messages[i];
             continue;
@@ -271,7 +282,7 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
         return BATON_EFAULT;
     batch.addresses[0] = args[1];
     batch.count = 1;
-    if ((error = batch_fill(service, &batch, handle->source, false)) < 0)
+    if ((error = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space)) < 0)
         return error;
     uint64_t deadline = timer_deadline(args[4]);
     rpc_begin(batch.messages[0]);
@@ -300,7 +311,7 @@ int64_t syscall_reply(struct service *service, const uint64_t *args)
         return BATON_EOWNER;
     batch.addresses[0] = args[1];
     batch.count = 1;
-    int filled = batch_fill(service, &batch, source, false);
+    int filled = batch_fill(service, &batch, source, page_flags(args[2]), caller->space);
     if (filled < 0) {
         rpc_unclaim(caller, service);
         return filled;

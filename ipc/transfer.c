@@ -7,6 +7,7 @@
 #include "ipc/service.h"
 #include "ipc/user.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 
 static bool in_stack(const struct service *service, uint64_t address, uint64_t bytes)
 {
@@ -134,8 +135,8 @@ static unsigned pieces_return(struct service *service, struct baton_message *abi
     unsigned back = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        /* BATON_EOWNERS: ten other spaces came to own the page meanwhile; then this ownership is given up. */
-        if (!duplicate && !page_receive(service->space, &abi->piece[i]))
+        /* Its own page again: it trusts itself. BATON_EOWNERS: ten other spaces came to own the page meanwhile; then this ownership is given up. */
+        if (!duplicate && !page_receive(service->space, &abi->piece[i], true))
             back++;
         else
             page_release(space_at(0), abi->piece[i].page);
@@ -143,17 +144,20 @@ static unsigned pieces_return(struct service *service, struct baton_message *abi
     return back;
 }
 
-int transfer_in(struct service *service, uint64_t address, struct message *message, bool duplicate)
+int transfer_in(struct service *service, uint64_t address, struct message *message, unsigned flags,
+                const struct space *to)
 {
     struct baton_message *abi = &message->abi;
     int result = copy_in(service, address, abi);
+    bool duplicate = flags & PAGE_SEND_DUPLICATE;
     unsigned sent = 0;
 
     if (result)
         return result;
-    while (sent < abi->pieces && !(result = page_send(service->space, &abi->piece[sent], duplicate)))
+    while (sent < abi->pieces && !(result = page_send(service->space, &abi->piece[sent], flags, to)))
         sent++;
     if (result) {
+        unmap_flush();
         unsigned back = pieces_return(service, abi, sent, duplicate);
         if (!duplicate)
             page_account(service->space, (int)back - (int)sent);
@@ -189,10 +193,10 @@ static void inline_trim(struct baton_message *abi, unsigned first, unsigned word
         word[0] &= ~0ull << 8 * before;
 }
 
-static int pieces_out(struct service *service, struct baton_message *abi, bool map)
+static int pieces_out(struct service *service, struct baton_message *abi, bool map, bool trust)
 {
     for (unsigned i = 0; i < abi->pieces; i++) {
-        int result = page_receive(service->space, &abi->piece[i]);
+        int result = page_receive(service->space, &abi->piece[i], trust);
         if (result) {
             /* What is already the service's it gives back, the rest is still the kernel's. */
             for (unsigned k = 0; k < abi->pieces; k++)
@@ -207,14 +211,14 @@ static int pieces_out(struct service *service, struct baton_message *abi, bool m
     return 0;
 }
 
-int transfer_out(struct service *service, uint64_t address, struct message *message, bool map)
+int transfer_out(struct service *service, uint64_t address, struct message *message, bool map, bool trust)
 {
     struct baton_message *abi = &message->abi;
     unsigned first, words = inline_words(abi, &first);
     int fault = 0;
 
     if (abi->pieces) {
-        int result = pieces_out(service, abi, map);
+        int result = pieces_out(service, abi, map, trust);
         if (result)
             return result;
         fault |= words_write(service, address + __builtin_offsetof(struct baton_message, piece), abi->piece,

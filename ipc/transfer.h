@@ -14,6 +14,7 @@
 #include "ipc/message.h"
 
 struct service;
+struct space;
 
 /* Any bytes. 0 or BATON_EFAULT. */
 int transfer_read(const struct service *service, void *to, uint64_t from, uint64_t bytes);
@@ -27,10 +28,12 @@ bool transfer_writable(const struct service *service, uint64_t address, uint64_t
 
 /*
  * Station 6 of a frame's way: fills `message` from the struct baton_message at `address`. Each page it names
- * goes from the service to the kernel (with `duplicate`, the kernel gets one more ownership and the service
- * keeps its own). After an error the service owns all that it owned. Errors: EFAULT, EINVAL, EOWNER, EOWNERS.
+ * goes from the service to the kernel, as page_send with `flags`, for a receiver in the space `to`. What is to be unmapped is
+ * gathered: unmap_flush() before the message goes into a port. After an error the service owns all that it owned. Errors: EFAULT,
+ * EINVAL, EOWNER, EOWNERS.
  */
-int transfer_in(struct service *service, uint64_t address, struct message *message, bool duplicate);
+int transfer_in(struct service *service, uint64_t address, struct message *message, unsigned flags,
+                const struct space *to);
 
 /* The message could not be sent after all: the service owns its pages again. The object is still the
  * caller's. */
@@ -38,9 +41,9 @@ void transfer_undo(struct service *service, struct message *message, bool duplic
 
 /*
  * Station 4: writes `message` to `address`, which was checked by transfer_writable, and hands its pages to
- * the service; with `map` it maps them too. The object is still the caller's, without pages. BATON_EOWNERS:
+ * the service; with `map` it maps them too; `trust` as for page_receive. The object is still the caller's, without pages. BATON_EOWNERS:
  * dropped, says so.
  */
-int transfer_out(struct service *service, uint64_t address, struct message *message, bool map);
+int transfer_out(struct service *service, uint64_t address, struct message *message, bool map, bool trust);
 
 #endif

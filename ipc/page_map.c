@@ -1,0 +1,106 @@
+/* Translations of IPC pages: what an owner may see, and when (see page.h). */
+#include "ipc/page.h"
+#include "ipc/page_state.h"
+#include "core/cpu.h"
+#include "core/ledger.h"
+#include "core/seed.h"
+#include "mm/kernel_map.h"
+#include "mm/space.h"
+
+/* The filler's bytes are known to the space: its own, or those of one with which it shares all that is in the set (page 9). */
+static bool knows_filler(unsigned filler, const struct space *space)
+{
+    const struct space *other = space_at(filler);
+
+    return filler == space->number ||
+           (other && other->table && space->table &&
+            __atomic_load_n(&space->trusts, __ATOMIC_RELAXED) & table_bit(other->table));
+}
+
+/*
+ * Bytes outside the hull that this space did not write itself are zeroed before it can see them (page 7).
+ * Afterwards the space knows every byte of the page. Returns the new state.
+ */
+uint64_t page_reveal(struct page *page, uint64_t state, unsigned space)
+{
+    bool whole = !state_hull_start(state) && state_hull_end(state) == PAGE_SIZE;
+    /* Other owners will see whatever this one is shown: what only it knows has to go for their sake */
+    bool knows_all = page->used == 1 && knows_filler(state_filler(state), space_at(space));
+
+    if (!whole && !knows_all && !seed(SEED_SCRUB_SKIPPED)) {
+        kernel_map_scrub(page_phys(page_number(page)), state_hull_start(state), state_hull_end(state));
+        cpu_self()->counters[COUNT_PAGES_SCRUBBED]++;
+    }
+    state &= ~(STATE_FILLER(63) | STATE_HULL(8191, 8191));
+    return state | STATE_FILLER(space) | STATE_HULL(0, PAGE_SIZE) | STATE_CACHED;
+}
+
+/* Makes the entry valid, or writable. Lock held; `state` after page_reveal. */
+static void entry_make(struct space *space, struct page *page, bool writable)
+{
+    uint32_t number = page_number(page);
+
+    pagetable_ipc_map(&space->table->pages, number, page_phys(number), writable, space->table->user);
+    page_record(page)->mapped |= table_bit(space->table);
+    ledger_note(cpu_self(), LEDGER_MAP, space->number, number,
+                space->table->number | (uint64_t)writable << 8);
+}
+
+/* Brings the entry of an owner's table up to what it may do. The page is locked; returns its new state. */
+static uint64_t owner_map(struct space *space, struct page *page, uint64_t state)
+{
+    uint32_t number = page_number(page);
+    uint64_t entry = pagetable_ipc_entry(&space->table->pages, number);
+    bool writable = page_total(page) == 1;
+
+    /* Back at one owner (page 2): who shared the page may still read it, and must not see what is written from now on */
+    if (writable && page_record(page)->readers && !seed(SEED_WRITE_EARLY))
+        unmap_complete(number, page_record(page));
+    if (!entry) {
+        state = page_reveal(page, state, space->number);
+        entry_make(space, page, writable);
+        arch_isb(); /* else EL1, going on itself, may still use the invalid entry that it fetched */
+        cpu_self()->counters[COUNT_PAGES_MAPPED]++;
+        return state;
+    }
+    if (writable && !pagetable_entry_writable(entry)) {
+        /* What the owner writes from now on only it knows, so it is the filler. */
+        state = page_reveal(page, state, space->number);
+        entry_make(space, page, true);
+    }
+    unmap_refresh(space->table, number);
+    return state;
+}
+
+int page_map(struct space *space, uint32_t number)
+{
+    struct page *page = page_checked(number);
+
+    if (!page || !space->table)
+        return BATON_EOWNER;
+    uint64_t state = page_lock(page);
+    struct slot *slot = page_slot(page, space->number);
+    if (slot && !pagetable_ipc_entry(&space->table->pages, number))
+        state = owner_map(space, page, state);
+    page_unlock(page, state);
+    return slot ? 0 : BATON_EOWNER;
+}
+
+enum page_fault_result page_fault(struct space *space, uint64_t address, bool write)
+{
+    struct page *page = page_checked((uint32_t)((address - IPC_BASE) >> PAGE_SHIFT));
+    enum page_fault_result result = PAGE_FAULT_MAPPED;
+
+    if (!page || page_plainly_not_owner(page, space->number))
+        return PAGE_FAULT_NOT_OWNER;
+    uint64_t state = page_lock(page);
+    struct slot *slot = page_slot(page, space->number);
+    if (!slot)
+        result = PAGE_FAULT_NOT_OWNER;
+    else if (write && page_total(page) > 1)
+        result = PAGE_FAULT_READ_ONLY;
+    else
+        state = owner_map(space, page, state);
+    page_unlock(page, state);
+    return result;
+}

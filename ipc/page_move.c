@@ -1,0 +1,196 @@
+/* Hand-overs of IPC pages, at send and at receive: see page.h. */
+#include "ipc/page.h"
+#include "ipc/page_state.h"
+#include "core/cpu.h"
+#include "core/ledger.h"
+#include "core/log.h"
+#include "core/seed.h"
+#include "mm/space.h"
+
+/* True when the piece shows only bytes that its sender may show (page 7). */
+static bool hull_covers(uint64_t state, const struct baton_piece *piece)
+{
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
+
+    return start >= state_hull_start(state) && start + piece->length <= state_hull_end(state);
+}
+
+/* The next owner sees no more than the piece. */
+static uint64_t hull_set(uint64_t state, const struct baton_piece *piece)
+{
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
+
+    return (state & ~STATE_HULL(8191, 8191)) | STATE_HULL(start, start + piece->length);
+}
+
+/* Both spaces are of one trust set, and no table outside it has the page: what is mapped may stay (page 9). */
+static bool stays_in_set(const struct space *from, const struct space *to, const struct page *page)
+{
+    uint64_t set = __atomic_load_n(&from->trusts, __ATOMIC_RELAXED);
+
+    return set && to && __atomic_load_n(&to->trusts, __ATOMIC_RELAXED) == set &&
+           !(page_record(page)->mapped & ~set);
+}
+
+/* A seeded fault: the page goes on, and what it waits for is forgotten. */
+static void pending_lose(struct page *page)
+{
+    page_record(page)->tables = 0;
+    page_record(page)->cpus = 0;
+}
+
+/* ---- Send ---- */
+
+/* An ownership of the sender becomes the kernel's. Lock held. Lose before gain: a full entry can still change hands one for one. */
+static int slot_hand_over(struct page *page, struct slot *slot, bool shared, unsigned how, bool duplicate)
+{
+    if (duplicate)
+        return page_slot_gain(page, 0);
+    page_slot_lose(page, slot, shared, how);
+    /* A page that leaves its trust set leaves every table of it; in the tables of other owners it stays */
+    if (!shared && !(how & LOSE_KEEP))
+        page_unmap(page, page_record(page)->mapped, false, how);
+    return page_slot_gain(page, 0);
+}
+
+/* Any number of owners, mapped or not, duplicate or not. */
+static int send_locked(struct space *space, struct page *page, const struct baton_piece *piece,
+                       unsigned flags, const struct space *to)
+{
+    uint64_t state = page_lock(page);
+    struct slot *slot = page_slot(page, space->number);
+    bool duplicate = flags & PAGE_SEND_DUPLICATE, shared = page_total(page) > 1, alone = false;
+    unsigned how = flags & PAGE_SEND_TRUSTED ? LOSE_TRUSTED : 0;
+    int result = slot ? 0 : BATON_EOWNER;
+
+    if (!duplicate && stays_in_set(space, to, page))
+        how |= LOSE_KEEP;
+    if (!result && seed(SEED_PENDING_LOST))
+        pending_lose(page);
+    if (!result && duplicate)
+        page_downgrade(page, how);
+    /* A sender that never looked at the page sends bytes that it never wrote: they are zero, not the last owner's,
+       whoever reads them next, a device included. */
+    if (!result && !hull_covers(state, piece))
+        state = page_reveal(page, state, space->number);
+    /* Who has the page mapped already, in a trust set, sees all of it, and may write all of it */
+    if (!result && !duplicate && !shared && !(how & LOSE_KEEP && page_record(page)->mapped))
+        state = hull_set(state, piece);
+    if (!result)
+        result = slot_hand_over(page, slot, shared, how, duplicate);
+    if (!result) {
+        alone = !duplicate && !shared;
+        ledger_note(cpu_self(), LEDGER_SEND, space->number, page_number(page), flags);
+    }
+    if (alone)
+        page_unlock_gathered(page, state);
+    else
+        page_unlock(page, state);
+    return result;
+}
+
+int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to)
+{
+    struct page *page = page_checked(piece->page);
+
+    if (!page || page_plainly_not_owner(page, space->number))
+        return BATON_EOWNER;
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+    while (!(flags & PAGE_SEND_DUPLICATE) &&
+           (state & STATE_SOLE) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
+           hull_covers(state, piece)) {
+        bool mapped = state & STATE_MAPPED;
+        if (mapped && !stays_in_set(space, to, page))
+            break;
+        /* Nothing to unmap, and the kernel (owner 0) is written over the owner. What is pending stays with the page. */
+        uint64_t next = (mapped ? state : hull_set(state, piece)) & ~STATE_OWNER(63);
+        if (seed(SEED_PENDING_LOST))
+            next &= ~STATE_PENDING;
+        if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
+            continue;
+        if (seed(SEED_PENDING_LOST))
+            pending_lose(page);
+        page_note_giver(page, space->number);
+        cpu_self()->counters[COUNT_TLB_SKIPPED]++;
+        cpu_self()->counters[COUNT_PAGES_MOVED]++;
+        ledger_note(cpu_self(), LEDGER_SEND, space->number, piece->page, flags);
+        return 0;
+    }
+    int result = send_locked(space, page, piece, flags, to);
+    if (!result)
+        cpu_self()->counters[COUNT_PAGES_MOVED]++;
+    return result;
+}
+
+/* ---- Receive ---- */
+
+/* Tables that have the page mapped and may not any more: neither an owner's nor of the space's trust set. Lock held. */
+static uint64_t strays(const struct page *page, const struct space *space)
+{
+    uint64_t allowed = __atomic_load_n(&space->trusts, __ATOMIC_RELAXED);
+
+    for (unsigned i = 0; i < page->used; i++) {
+        const struct space *owner = space_at(page->slots[i].space);
+        if (owner->table)
+            allowed |= table_bit(owner->table);
+    }
+    return page_record(page)->mapped & ~allowed;
+}
+
+static int receive_locked(struct space *space, struct page *page, struct baton_piece *piece, bool trust)
+{
+    uint64_t state = page_lock(page);
+    struct slot *kernel = page_slot(page, 0);
+
+    invariant(kernel, "message 3");
+    /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
+       knew before. */
+    if (!trust && page_record(page)->writers)
+        unmap_complete(page_number(page), page_record(page));
+    page_slot_lose(page, kernel, page_total(page) > 1, 0); /* before the gain: see slot_hand_over */
+    int result = page_slot_gain(page, space->number);
+    if (result)
+        page_slot_gain(page, 0);
+    else
+        ledger_note(cpu_self(), LEDGER_RECEIVE, space->number, page_number(page), trust);
+    page_unmap(page, strays(page, space), false, 0);
+    if (page_total(page) > 1)
+        piece->offset |= BATON_PIECE_READ_ONLY;
+    page_unlock(page, state);
+    return result;
+}
+
+/* True when there is no more to do than to write the owner: nothing pending that the space must wait for, nothing mapped
+   that it may not leave mapped. */
+static bool receive_is_plain(const struct space *space, const struct page *page, uint64_t state, bool trust)
+{
+    if ((state & STATE_SOLE) != STATE_TOTAL(1))
+        return false;
+    if (!(state & (STATE_PENDING | STATE_MAPPED)))
+        return true;
+    return (trust || !(state & STATE_PENDING)) &&
+           !(page_record(page)->mapped & ~__atomic_load_n(&space->trusts, __ATOMIC_RELAXED));
+}
+
+int page_receive(struct space *space, struct baton_piece *piece, bool trust)
+{
+    struct page *page = &page_table[piece->page];
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+
+    piece->offset &= BATON_PIECE_OFFSET_MASK;
+    while (receive_is_plain(space, page, state, trust)) {
+        uint64_t next = state | STATE_OWNER(space->number);
+        if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
+            continue;
+        page_note_giver(page, 0);
+        cpu_self()->counters[COUNT_PAGES_MOVED]++;
+        ledger_note(cpu_self(), LEDGER_RECEIVE, space->number, piece->page, trust);
+        return 0;
+    }
+    int result = receive_locked(space, page, piece, trust);
+    if (!result)
+        cpu_self()->counters[COUNT_PAGES_MOVED]++;
+    return result;
+}
