@@ -15,12 +15,34 @@ static bool hull_covers(uint64_t state, const struct baton_piece *piece)
     return start >= state_hull_start(state) && start + piece->length <= state_hull_end(state);
 }
 
-/* The next owner sees no more than the piece. */
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t most(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/*
+ * The next owner sees no more than the piece; and of the piece no byte that the sender never saw itself. Those are zero, by a
+ * scrub when somebody maps the page: who never looks pays nothing.
+ */
 static uint64_t hull_set(uint64_t state, const struct baton_piece *piece)
 {
-    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
+    uint32_t offset = piece->offset & BATON_PIECE_OFFSET_MASK;
+    uint32_t start = most(offset, state_hull_start(state));
+    uint32_t end = least(offset + piece->length, state_hull_end(state));
 
-    return (state & ~STATE_HULL(8191, 8191)) | STATE_HULL(start, start + piece->length);
+    state &= ~STATE_HULL(8191, 8191);
+    return start < end ? state | STATE_HULL(start, end) : state;
+}
+
+/* What the message names can be sent as it is: to a service always, to a device only what has been scrubbed. */
+static bool hull_allows(uint64_t state, const struct baton_piece *piece, const struct space *to)
+{
+    return (to && to->table) || hull_covers(state, piece);
 }
 
 /* Both spaces are of one trust set, and no table outside it has the page: what is mapped may stay (page 9). */
@@ -69,9 +91,9 @@ static int send_locked(struct space *space, struct page *page, const struct bato
         pending_lose(page);
     if (!result && duplicate)
         page_downgrade(page, how);
-    /* A sender that never looked at the page sends bytes that it never wrote: they are zero, not the last owner's,
-       whoever reads them next, a device included. */
-    if (!result && !hull_covers(state, piece))
+    /* A sender that never looked at the page sends bytes that it never wrote: they are zero, not the last owner's, for a
+       device too, which maps nothing, and for the owners of a duplicate, who share the page whole. */
+    if (!result && (duplicate || shared ? !hull_covers(state, piece) : !hull_allows(state, piece, to)))
         state = page_reveal(page, state, space->number);
     /* Who has the page mapped already, in a trust set, sees all of it, and may write all of it */
     if (!result && !duplicate && !shared && !(how & LOSE_KEEP && page_record(page)->mapped))
@@ -98,7 +120,7 @@ int page_send(struct space *space, const struct baton_piece *piece, unsigned fla
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
     while (!(flags & PAGE_SEND_DUPLICATE) &&
            (state & STATE_SOLE) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
-           hull_covers(state, piece)) {
+           hull_allows(state, piece, to)) {
         bool mapped = state & STATE_MAPPED;
         if (mapped && !stays_in_set(space, to, page))
             break;
