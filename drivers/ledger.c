@@ -169,8 +169,8 @@ static void export(void)
                   ledger_size(), arch_counter_frequency(), page_region_count());
     spaces_export();
     for (unsigned i = 0; (thread = thread_at(i)) != NULL; i++)
-        console_print("thread %u %u %s\n", thread->number, thread->space ? thread->space->number : 0,
-                      thread->name);
+        console_print("thread %u %u %s %s\n", thread->number, thread->space ? thread->space->number : 0,
+                      thread->service ? thread->service->name : "-", thread->name);
     ledger_read_begin(&reader);
     for (; ledger_read(&reader, &entry); count++)
         console_print("e %lx %lx %x %x %x %x %lx\n", entry.order, entry.time, entry.cpu, entry.event,

@@ -11,6 +11,7 @@ from tools.common import Failure
 
 BOOT_LIMIT = 60    # seconds until the appliance must have said that it is ready
 ANSWER_LIMIT = 20
+EXPORT_LIMIT = 120  # the console prints about 10,000 entries of the ledger a second
 
 
 class Nic:
@@ -136,6 +137,17 @@ class Machine:
             return json.loads(line)
         except ValueError as error:
             raise Failure(f"`stats json` printed no JSON ({error}): {line}") from None
+
+    def trace(self):
+        """What the ledger has noted, as `trace export` prints it; it is off then."""
+        since = len(self.lines)
+        self.send("trace off")
+        self.send("trace export")
+        self.expect("ledger end ", EXPORT_LIMIT, since)
+        with self.news:
+            text = "\n".join(self.lines[since:])
+            del self.lines[since:]
+        return text
 
     def remarks(self):
         """What it said by itself: neither answers nor echoes of what was asked."""

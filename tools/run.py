@@ -5,13 +5,14 @@ import pathlib
 import tempfile
 import time
 
-from tools import build, demonstration, setup, ways
+from tools import build, demonstration, ledger, ledger_chrome, setup, ways
 from tools.capture import Capture
 from tools.common import Failure, say
 from tools.machine import Machine, Nic, command_line
 from tools.table import Table, describe
 
 SECONDS = 20
+TRACED = 16384  # entries of each CPU's ring with --trace: what the console prints in a few seconds
 QUIET_LIMIT = 10  # seconds after the traffic until no page may be on its way any more
 
 
@@ -58,6 +59,18 @@ def demonstrate(results, machine, steps):
     results.do("no page lost", lambda: quiet_pages(machine))
 
 
+def save_trace(machine, path):
+    """The newest of what happened, as far as every CPU's ring reaches back."""
+    trace = ledger.parse(machine.trace())
+    noted = len(trace.events) + trace.lost
+    trace.whole()
+    ledger_chrome.save(trace, path)
+    first, last = (trace.events[0], trace.events[-1]) if trace.events else (None, None)
+    span = (last.time - first.time) / trace.frequency if first else 0
+    return (f"the last {span:.3f} s, {len(trace.events):,} of {noted:,} events: {path}",
+            {"events": len(trace.events), "noted": noted})
+
+
 def watch(table, machine, seconds):
     """No hosts of ours: shows the table until the time is over, or until Ctrl-C when none was given."""
     table.step = f"running for {seconds} s" if seconds else "running until Ctrl-C"
@@ -91,7 +104,7 @@ def write_json(options, way, results, stats):
 
 
 def main(options):
-    for file in filter(None, [options.json, options.pcap]):
+    for file in filter(None, [options.json, options.pcap, options.trace]):
         open(file, "a").close()  # a mistake in the name shows now, not after the run
     way = None if options.net else ways.choose(options.hosts or "auto")
     setup.ensure("run" if way and way.real else "boot", options.toolchain, options.libc)
@@ -114,8 +127,9 @@ def main(options):
         recorders = [recorder] * bool(recorder)
         for each in recorders:
             stack.callback(each.close)
+        settings = [each.setting for each in recorders] + [f"ledger={TRACED}", "trace=on"] * bool(options.trace)
         words = command_line(image, options.cpus, options.memory, options.placement, config, nics + recorders,
-                             options.disk, [each.setting for each in recorders])
+                             options.disk, settings)
         say(f"booting {build.shown(image)} in QEMU, {options.cpus} CPUs, {options.memory} MiB")
         machine = Machine(words, nics + recorders)
         stack.callback(machine.kill)
@@ -129,6 +143,8 @@ def main(options):
             else:
                 watch(table, machine, options.seconds)
             stats = machine.stats()
+            if options.trace:
+                results.do("trace", lambda: save_trace(machine, options.trace))
             results.do("halt", lambda: (machine.halt(), {}) and ("powered off", {}))
         if recorder:
             recorder.close(stats["capture"]["missed"] if stats else 0)
