@@ -108,8 +108,11 @@ int page_receive(struct space *space, struct baton_piece *piece, bool trust);
  * counted. */
 bool page_account(struct space *space, int delta);
 
-/* Maps a page that `space` owns, as immediate_access asks, writable when it may be. BATON_EOWNER. */
-int page_map(struct space *space, uint32_t page);
+/*
+ * Maps the pages of a message that `space` owns, as immediate_access asks, writable where it may be. BATON_EOWNER: one of them it
+ * does not own; the others are mapped. Cost: the lock of each page; one DSB and ISB for all; a scrub where page 7 asks for it.
+ */
+int page_map(struct space *space, const struct baton_piece *pieces, unsigned count);
 
 enum page_fault_result {
     PAGE_FAULT_MAPPED,    /* the access can be repeated */

@@ -46,7 +46,7 @@ static void entry_make(struct space *space, struct page *page, bool writable)
                 space->table->number | (uint64_t)writable << 8);
 }
 
-/* Brings the entry of an owner's table up to what it may do. The page is locked; returns its new state. */
+/* Brings the entry of an owner's table up to what it may do, not yet published. The page is locked; returns its new state. */
 static uint64_t owner_map(struct space *space, struct page *page, uint64_t state)
 {
     uint32_t number = page_number(page);
@@ -59,7 +59,6 @@ static uint64_t owner_map(struct space *space, struct page *page, uint64_t state
     if (!entry) {
         state = page_reveal(page, state, space->number);
         entry_make(space, page, writable);
-        arch_isb(); /* else EL1, going on itself, may still use the invalid entry that it fetched */
         cpu_self()->counters[COUNT_PAGES_MAPPED]++;
         return state;
     }
@@ -67,23 +66,31 @@ static uint64_t owner_map(struct space *space, struct page *page, uint64_t state
         /* What the owner writes from now on only it knows, so it is the filler. */
         state = page_reveal(page, state, space->number);
         entry_make(space, page, true);
+        pagetable_ipc_publish();
     }
     unmap_refresh(space->table, number);
     return state;
 }
 
-int page_map(struct space *space, uint32_t number)
+int page_map(struct space *space, const struct baton_piece *pieces, unsigned count)
 {
-    struct page *page = page_checked(number);
+    int result = 0;
 
-    if (!page || !space->table)
+    if (!space->table)
         return BATON_EOWNER;
-    uint64_t state = page_lock(page);
-    struct slot *slot = page_slot(page, space->number);
-    if (slot && !pagetable_ipc_entry(&space->table->pages, number))
-        state = owner_map(space, page, state);
-    page_unlock(page, state);
-    return slot ? 0 : BATON_EOWNER;
+    for (unsigned i = 0; i < count; i++) {
+        struct page *page = page_checked(pieces[i].page);
+        if (!page)
+            return BATON_EOWNER;
+        uint64_t state = page_lock(page);
+        if (!page_slot(page, space->number))
+            result = BATON_EOWNER;
+        else if (!pagetable_ipc_entry(&space->table->pages, pieces[i].page))
+            state = owner_map(space, page, state);
+        page_unlock(page, state);
+    }
+    pagetable_ipc_publish();
+    return result;
 }
 
 enum page_fault_result page_fault(struct space *space, uint64_t address, bool write)
@@ -101,6 +108,7 @@ enum page_fault_result page_fault(struct space *space, uint64_t address, bool wr
         result = PAGE_FAULT_READ_ONLY;
     else
         state = owner_map(space, page, state);
+    pagetable_ipc_publish();
     page_unlock(page, state);
     return result;
 }

@@ -205,9 +205,9 @@ static int pieces_out(struct service *service, struct baton_message *abi, bool m
             return result;
         }
         __atomic_fetch_add(&service->space->pages, 1, __ATOMIC_RELAXED);
-        if (map)
-            page_map(service->space, abi->piece[i].page);
     }
+    if (map)
+        page_map(service->space, abi->piece, abi->pieces);
     return 0;
 }
 

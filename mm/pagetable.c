@@ -117,7 +117,12 @@ void pagetable_ipc_map(struct pagetable *table, uint32_t page, uint64_t pa, bool
 
     invariant(!old || (old & ~PTE_READ_ONLY) == (entry & ~PTE_READ_ONLY), "pagetable 1");
     arch_pte_store(&table->ipc[page], entry);
+}
+
+void pagetable_ipc_publish(void)
+{
     arch_dsb_ishst(); /* else the faulting access, repeated, may be walked before the entry is there */
+    arch_isb();       /* else EL1, going on itself, may still use the invalid entry that it fetched */
     cpu_self()->counters[COUNT_TLB_BARRIERS]++;
 }
 

@@ -10,8 +10,8 @@
  * else (break-before-make, Arm ARM D8.14.1). Asserted.
  *   2. No entry is writable and executable (W^X), at any level, in any table.
  *   3. Every entry of a user table is nG; every entry of the kernel's is global and closed to EL0.
- *   4. A function here that makes an entry valid publishes it (DSB ISHST) before it returns. One that takes validity or
- * permission away leaves the DSB ISHST and the invalidation to mm/unmap.h, which gathers them.
+ *   4. Entries of IPC pages are published together: those made valid by pagetable_ipc_publish(), those of which validity or
+ * permission was taken away by mm/unmap.h, with the invalidation. Every other function here publishes before it returns.
  */
 #ifndef MM_PAGETABLE_H
 #define MM_PAGETABLE_H
@@ -44,8 +44,12 @@ void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa);
 
 /* ---- IPC pages: entries by page number ---- */
 
-/* Invalid to valid, or read-only to writable. No TLBI needed for the first; see unmap.h for the second. */
+/*
+ * Invalid to valid, or read-only to writable. No TLBI needed for the first; see unmap.h for the second. Not published:
+ * pagetable_ipc_publish() before anybody relies on it, once for many.
+ */
 void pagetable_ipc_map(struct pagetable *table, uint32_t page, uint64_t pa, bool writable, bool user);
+void pagetable_ipc_publish(void);
 
 /* Valid to invalid. */
 void pagetable_ipc_unmap(struct pagetable *table, uint32_t page);
