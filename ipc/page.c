@@ -41,15 +41,20 @@ uint32_t page_region_count(void)
 
 /* ---- The locked form: every owner in a slot ---- */
 
+/* One turn of waiting for a page's lock. */
+static void page_lock_wait(void)
+{
+    unmap_poll(); /* else the holder, waiting for a pass of this CPU (tlb=ipi), would wait for ever */
+    arch_relax();
+}
+
 uint64_t page_lock(struct page *page)
 {
     uint64_t state;
 
     do {
-        while ((state = __atomic_load_n(&page->state, __ATOMIC_RELAXED)) & STATE_LOCK) {
-            unmap_poll(); /* else the holder, waiting for a pass of this CPU (tlb=ipi), would wait for ever */
-            arch_relax();
-        }
+        while ((state = __atomic_load_n(&page->state, __ATOMIC_RELAXED)) & STATE_LOCK)
+            page_lock_wait();
     } while (!__atomic_compare_exchange_n(&page->state, &state, state | STATE_LOCK, true, __ATOMIC_ACQUIRE,
                                           __ATOMIC_RELAXED));
     if (!(state & STATE_SHARED)) {
@@ -184,7 +189,7 @@ void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set
 
     do {
         while ((state = __atomic_load_n(&page->state, __ATOMIC_RELAXED)) & STATE_LOCK)
-            arch_relax();
+            page_lock_wait();
         invariant(!state_total(state) && !(state & STATE_PENDING), "page 1, 4");
         next = (state & keep) | STATE_OWNER(space) | STATE_TOTAL(1) | set;
     } while (
