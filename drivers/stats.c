@@ -13,8 +13,6 @@
 #include "ipc/page.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
-#include "ipc/user.h"
-#include "mm/space.h"
 
 #define DROPS_MAX 48 /* reasons shown for one interface */
 
@@ -60,24 +58,21 @@ static bool name_clean(char *name)
 }
 
 /*
- * Counter `index` that a service publishes, read from its memory. Its table is made live for that, with interrupts
- * masked: the console's thread uses no user address, so whose table is live between is nobody's concern.
+ * Counter `index` that a service publishes, read where its data lies in the linear map: looking must not make the
+ * service's table live on this CPU, for every later unmap would have to reach this CPU too. The service may write
+ * meanwhile: the name is copied and only the copy is looked at.
  */
 static bool counter_read(const struct service *service, unsigned index, struct baton_counter *counter)
 {
-    _Static_assert(sizeof *counter % 8 == 0, "read in words");
-    bool done = false;
-    uint64_t flags = arch_irq_save();
+    uint64_t offset = (uint64_t)(service->counters + index) - service->writable_start;
+    uint64_t size = service->writable_end - service->writable_start;
 
-    if (service->counters && index < service->counter_count && service->space->table &&
-        __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING) {
-        uint64_t from = (uint64_t)(service->counters + index);
-        table_switch(service->space->table);
-        done = service->space->table->user ? !user_read(counter, from, sizeof *counter / 8)
-                                           : !user_read_trusted(counter, from, sizeof *counter / 8);
-    }
-    arch_irq_restore(flags);
-    return done && name_clean(counter->name);
+    if (!service->counters || index >= service->counter_count || offset >= size ||
+        size - offset < sizeof *counter ||
+        __atomic_load_n(&service->state, __ATOMIC_RELAXED) != SERVICE_RUNNING)
+        return false;
+    memcpy(counter, (const char *)arch_phys_to_virt(service->data_phys) + offset, sizeof *counter);
+    return name_clean(counter->name);
 }
 
 /* The sum of a counter over all services; `interface` -1 for those that belong to none. */

@@ -32,9 +32,10 @@ def disk_words(number, file):
     return ["-drive", f"if=none,id=d{number},format=raw,file={escaped}", "-device", f"virtio-blk-device,drive=d{number}"]
 
 
-def command_line(image, cpus=4, memory=512, placement=None, config=None, nics=(), disks=(), settings=()):
-    words = ["qemu-system-aarch64", "-machine", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", str(cpus), "-m",
-             str(memory), "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(image),
+def command_line(image, cpus=4, memory=512, placement=None, config=None, nics=(), disks=(), settings=(),
+                 cpu="cortex-a72"):
+    words = ["qemu-system-aarch64", "-machine", "virt,gic-version=3", "-cpu", cpu, "-smp", str(cpus), "-m", str(memory),
+             "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(image),
              "-global", "virtio-mmio.force-legacy=false"]
     settings = [*settings, *[f"placement={placement}"] * bool(placement)]
     words += ["-append", " ".join(settings)] if settings else []

@@ -1,0 +1,91 @@
+/* The messages' content: see content.h. */
+#include "apps/bench-ipc/content.h"
+
+#define WORDS (CONTENT_BLOCK / 8)
+
+typedef uint64_t pair __attribute__((vector_size(16), aligned(8)));
+
+static void block_make(uint64_t *word, uint32_t key, uint32_t offset)
+{
+    word[0] = offset ? 0 : key;
+    for (unsigned i = 1; i < WORDS; i++) {
+        word[i] = ((uint64_t)key << 32 | (offset + i)) * UINT64_C(0x9e3779b97f4a7c15);
+        word[0] ^= word[i];
+    }
+}
+
+int content_fill(struct baton_message *message, uint32_t key)
+{
+    uint64_t block[WORDS];
+
+    for (uint32_t offset = 0; offset < message->length; offset += CONTENT_BLOCK) {
+        block_make(block, key, offset);
+        int result = baton_message_write(message, offset, block, CONTENT_BLOCK);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+bool content_good(const struct baton_message *message, uint32_t key)
+{
+    uint64_t expected[WORDS], found[WORDS], wrong = 0;
+
+    for (uint32_t offset = 0; offset < message->length; offset += CONTENT_BLOCK) {
+        block_make(expected, key, offset);
+        if (baton_message_read(message, offset, found, CONTENT_BLOCK) < 0)
+            return false;
+        for (unsigned i = 0; i < WORDS; i++)
+            wrong |= expected[i] ^ found[i];
+    }
+    return !wrong;
+}
+
+static uint64_t block_read(const uint64_t *word)
+{
+    return word[0] ^ word[1] ^ word[2] ^ word[3] ^ word[4] ^ word[5] ^ word[6] ^ word[7];
+}
+
+/* Whole blocks; several accumulators, as a reader would have who wants to be fast. */
+static uint64_t blocks_read(const void *from, uint32_t bytes)
+{
+    const pair *at = from;
+    pair a = {0}, b = {0}, c = {0}, d = {0};
+
+    for (const pair *end = at + bytes / sizeof *at; at < end; at += 4) {
+        a ^= at[0];
+        b ^= at[1];
+        c ^= at[2];
+        d ^= at[3];
+    }
+    a ^= b ^ c ^ d;
+    return a[0] ^ a[1];
+}
+
+static uint64_t all_read(const struct baton_message *message)
+{
+    uint64_t sum = 0;
+    uint32_t run;
+
+    for (uint32_t offset = 0; offset < message->length; offset += run)
+        sum ^= blocks_read(baton_message_peek(message, offset, &run), run);
+    return sum;
+}
+
+bool content_touch(const struct baton_message *message, enum touch touch)
+{
+    uint32_t run;
+
+    if (touch == TOUCH_NONE)
+        return true;
+    uint64_t key = touch == TOUCH_ALL && message->length > CONTENT_BLOCK
+                       ? all_read(message)
+                       : block_read(baton_message_peek(message, 0, &run));
+    return key == message->type;
+}
+
+uint64_t content_flags(enum touch touch, uint32_t bytes)
+{
+    return touch == TOUCH_ALL || (touch == TOUCH_HEADER && bytes <= BATON_PAGE_BYTES) ? BATON_IMMEDIATE_ACCESS
+                                                                                      : 0;
+}

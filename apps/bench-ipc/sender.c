@@ -1,0 +1,260 @@
+/*
+ * Sends what is measured. It does what the console orders (`tell sender ...`), and answers each order with one line:
+ *
+ *   prepare KIND BYTES TOUCH PEER COUNT   makes COUNT messages and sends them round twice: whatever happens only once has
+ *                                         happened. KIND: oneway, rpc, cycle; TOUCH: none, header, all; PEER: near, far
+ *   run LAPS                              sends them round LAPS times: "ran N messages in T ns"
+ *   check                                 looks at every byte, counts, frees: "checked ..."
+ *
+ * Of oneway, a lap is COUNT messages to the peer, one call each, and the same back; each direction counts as a message, for
+ * both ends do the same: receive, read, send. Of rpc it is COUNT calls. Of cycle it is COUNT messages, each made, sent,
+ * received and freed.
+ *
+ * With one counter tick for each instruction (QEMU: -icount shift=0, cntfrq=1000000000) T is the instructions of all CPUs
+ * between the first send and the last receive.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "apps/baton.h"
+#include "apps/bench-ipc/content.h"
+
+#define COUNT_MAX 64
+#define PATIENCE  UINT64_C(1000000000)
+
+enum kind {
+    ONEWAY,
+    RPC,
+    CYCLE,
+};
+
+static const char *const kinds[] = {"oneway", "rpc", "cycle"};
+static const char *const touches[] = {"none", "header", "all"};
+
+static int own, control, peer;
+static struct baton_message messages[COUNT_MAX];
+static unsigned count; /* prepared; 0: nothing is */
+static enum kind kind;
+static enum touch touch;
+static uint32_t bytes;
+static uint64_t flags;
+static uint64_t next; /* the tag of the next message sent */
+static uint32_t lost, wrong, doubled;
+
+/* ---- Orders to the peer ---- */
+
+static int64_t peer_ask(uint64_t what)
+{
+    struct baton_message order;
+
+    baton_message_init(&order, 0);
+    order.type = ORDER;
+    order.tag = what;
+    int result = baton_rpc(peer, &order, &order, 0, PATIENCE);
+    return result < 0 ? result : (int64_t)order.tag;
+}
+
+/* ---- What is measured ---- */
+
+/* Receives one message back. False when there is none: it is lost. */
+static bool take_back(struct baton_message *message, uint64_t expected)
+{
+    if (baton_receive(own, message, flags, PATIENCE) < 0) {
+        lost++;
+        return false;
+    }
+    if (message->tag != expected || !content_touch(message, touch))
+        wrong++;
+    return true;
+}
+
+static bool lap_oneway(void)
+{
+    uint64_t first = next;
+
+    for (unsigned i = 0; i < count; i++) {
+        messages[i].tag = next++;
+        if (baton_send(peer, &messages[i], 0, BATON_FOREVER) < 0)
+            return false;
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (!take_back(&messages[i], first + i)) {
+            count = i; /* the others are not ours any more */
+            return false;
+        }
+    return true;
+}
+
+static bool lap_rpc(void)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t tag = next++;
+        messages[i].tag = tag;
+        if (baton_rpc(peer, &messages[i], &messages[i], flags, BATON_FOREVER) < 0)
+            return false;
+        if (messages[i].tag != tag || !content_touch(&messages[i], touch))
+            wrong++;
+    }
+    return true;
+}
+
+static bool lap_cycle(void)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct baton_message *message = &messages[i];
+        if (baton_message_alloc(message, 0, bytes) < 0)
+            return false;
+        message->tag = next++;
+        if (baton_send(peer, message, 0, BATON_FOREVER) < 0)
+            return false;
+    }
+    return true;
+}
+
+static bool laps(uint64_t number)
+{
+    static bool (*const lap[])(void) = {lap_oneway, lap_rpc, lap_cycle};
+
+    for (uint64_t i = 0; i < number; i++)
+        if (!lap[kind]())
+            return false;
+    /* The peer answers when it has freed all that was sent before */
+    return kind != CYCLE || peer_ask(ORDER_REPORT) >= 0;
+}
+
+/* ---- Orders from the console ---- */
+
+static int word_of(const char *word, const char *const *words, unsigned number)
+{
+    for (unsigned i = 0; i < number; i++)
+        if (!strcmp(word, words[i]))
+            return (int)i;
+    return -1;
+}
+
+static void give_up(const char *what, int error)
+{
+    baton_log("FAILED: %s: error %d", what, error);
+    for (unsigned i = 0; i < count; i++)
+        baton_message_free(&messages[i]);
+    count = 0;
+}
+
+static int messages_make(unsigned number)
+{
+    /* Of a cycle each is made when its turn comes; here only whether it can be */
+    int possible = baton_message_alloc(&messages[0], 0, bytes);
+    if (possible < 0)
+        return possible;
+    baton_message_free(&messages[0]);
+    for (count = 0; kind != CYCLE && count < number; count++) {
+        int result = baton_message_alloc(&messages[count], 0, bytes);
+        if (result < 0)
+            return result;
+        messages[count].type = (count + 1) * UINT32_C(2654435761) & KEY_MASK;
+        result = content_fill(&messages[count], messages[count].type);
+        if (result < 0)
+            return result;
+    }
+    count = number;
+    return 0;
+}
+
+static void prepare(const char *text)
+{
+    char words[3][8];
+    unsigned number;
+
+    if (count)
+        give_up("the last measurement was not checked", 0);
+    if (sscanf(text, "%7s %u %7s %7s %u", words[0], &bytes, words[1], words[2], &number) != 5 ||
+        number > COUNT_MAX) {
+        give_up("prepare KIND BYTES TOUCH PEER COUNT", BATON_EINVAL);
+        return;
+    }
+    int chosen = word_of(words[0], kinds, 3), what = word_of(words[1], touches, 3);
+    peer = baton_port_find(words[2]);
+    if (chosen < 0 || what < 0 || peer < 0) {
+        give_up("no such kind, touch or peer", BATON_EINVAL);
+        return;
+    }
+    kind = (enum kind)chosen;
+    touch = (enum touch)what;
+    flags = content_flags(touch, bytes);
+    next = lost = wrong = doubled = 0;
+    int result = messages_make(number);
+    if (result < 0) {
+        give_up("make the messages", result);
+        return;
+    }
+    uint64_t order = ORDER_TOUCH | (uint64_t)touch << 8 | (uint64_t)bytes << 32;
+    if (peer_ask(order | (kind == CYCLE ? ORDER_FREE : 0)) < 0 || !laps(2))
+        give_up("the first laps", BATON_EDEAD);
+    else
+        baton_log("prepared %u messages", number);
+}
+
+static void run(const char *text)
+{
+    unsigned number;
+
+    if (!count || sscanf(text, "%u", &number) != 1) {
+        give_up("run LAPS, of what was prepared", BATON_EINVAL);
+        return;
+    }
+    uint64_t begin = baton_time_ns();
+    bool whole = laps(number);
+    uint64_t end = baton_time_ns();
+    if (whole)
+        baton_log("ran %u messages in %lu ns", number * count * (kind == ONEWAY ? 2 : 1),
+                  (unsigned long)(end - begin));
+    else
+        baton_log("FAILED: run: a message did not come back");
+}
+
+static void check(void)
+{
+    unsigned damaged = 0, had = count;
+    struct baton_message extra;
+
+    while (baton_receive(own, &extra, 0, BATON_NO_WAIT) > 0) {
+        doubled++;
+        baton_message_free(&extra);
+    }
+    for (unsigned i = 0; kind != CYCLE && i < count; i++) {
+        damaged += !content_good(&messages[i], messages[i].type);
+        baton_message_free(&messages[i]);
+    }
+    count = 0;
+    int64_t report = peer_ask(ORDER_REPORT);
+    wrong += (uint32_t)(report >> 32);
+    baton_log("checked %u messages: sent %lu, seen %u, lost %u, doubled %u, wrong %u, damaged %u", had,
+              (unsigned long)next, (unsigned)report, lost, doubled, wrong, damaged);
+}
+
+static void obey(char *text)
+{
+    if (!strncmp(text, "prepare ", 8))
+        prepare(text + 8);
+    else if (!strncmp(text, "run ", 4))
+        run(text + 4);
+    else if (!strcmp(text, "check"))
+        check();
+    else
+        give_up("no such order", BATON_EINVAL);
+}
+
+int main(void)
+{
+    static struct baton_message order;
+    char text[BATON_INLINE_BYTES + 1];
+
+    own = baton_port_find("sender");
+    control = baton_port_find("sender.control");
+    while (baton_receive(control, &order, 0, BATON_FOREVER) > 0) {
+        uint32_t length = order.length <= BATON_INLINE_BYTES ? order.length : 0;
+        baton_message_read(&order, 0, text, length);
+        text[length] = 0;
+        obey(text);
+    }
+    return 1;
+}
