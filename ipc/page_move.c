@@ -8,41 +8,35 @@
 #include "mm/space.h"
 
 /* True when the piece shows only bytes that its sender may show (page 7). */
-static bool hull_covers(uint64_t state, const struct baton_piece *piece)
+static bool hull_covers(uint64_t state, uint32_t start, uint32_t end)
 {
-    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
-
-    return start >= state_hull_start(state) && start + piece->length <= state_hull_end(state);
-}
-
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint32_t most(uint32_t a, uint32_t b)
-{
-    return a > b ? a : b;
+    return start >= state_hull_start(state) && end <= state_hull_end(state);
 }
 
 /*
  * The next owner sees no more than the piece; and of the piece no byte that the sender never saw itself. Those are zero, by a
  * scrub when somebody maps the page: who never looks pays nothing.
  */
-static uint64_t hull_set(uint64_t state, const struct baton_piece *piece)
+static uint64_t hull_narrow(uint64_t state, const struct baton_piece *piece)
 {
-    uint32_t offset = piece->offset & BATON_PIECE_OFFSET_MASK;
-    uint32_t start = most(offset, state_hull_start(state));
-    uint32_t end = least(offset + piece->length, state_hull_end(state));
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK, end = start + piece->length;
+    uint64_t rest = state & ~STATE_HULL(8191, 8191);
 
-    state &= ~STATE_HULL(8191, 8191);
-    return start < end ? state | STATE_HULL(start, end) : state;
+    if (__builtin_expect(hull_covers(state, start, end), 1))
+        return rest | STATE_HULL(start, end);
+    if (start < state_hull_start(state))
+        start = state_hull_start(state);
+    if (end > state_hull_end(state))
+        end = state_hull_end(state);
+    return start < end ? rest | STATE_HULL(start, end) : rest;
 }
 
 /* What the message names can be sent as it is: to a service always, to a device only what has been scrubbed. */
 static bool hull_allows(uint64_t state, const struct baton_piece *piece, const struct space *to)
 {
-    return (to && to->table) || hull_covers(state, piece);
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
+
+    return (to && to->table) || hull_covers(state, start, start + piece->length);
 }
 
 /* Both spaces are of one trust set, and no table outside it has the page: what is mapped may stay (page 9). */
@@ -93,11 +87,11 @@ static int send_locked(struct space *space, struct page *page, const struct bato
         page_downgrade(page, how);
     /* A sender that never looked at the page sends bytes that it never wrote: they are zero, not the last owner's, for a
        device too, which maps nothing, and for the owners of a duplicate, who share the page whole. */
-    if (!result && (duplicate || shared ? !hull_covers(state, piece) : !hull_allows(state, piece, to)))
+    if (!result && !hull_allows(state, piece, duplicate || shared ? NULL : to))
         state = page_reveal(page, state, space->number);
     /* Who has the page mapped already, in a trust set, sees all of it, and may write all of it */
     if (!result && !duplicate && !shared && !(how & LOSE_KEEP && page_record(page)->mapped))
-        state = hull_set(state, piece);
+        state = hull_narrow(state, piece);
     if (!result)
         result = slot_hand_over(page, slot, shared, how, duplicate);
     if (!result) {
@@ -111,37 +105,44 @@ static int send_locked(struct space *space, struct page *page, const struct bato
     return result;
 }
 
+/* The word after a hand-over that unmaps nothing: the kernel (owner 0) is written over the owner. What is pending stays. */
+static uint64_t sent_state(uint64_t state, const struct baton_piece *piece)
+{
+    /* Who has the page mapped, in a trust set, sees all of it: see send_locked */
+    uint64_t next = (state & STATE_MAPPED ? state : hull_narrow(state, piece)) & ~STATE_OWNER(63);
+
+    return seed(SEED_PENDING_LOST) ? next & ~STATE_PENDING : next;
+}
+
 int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to)
 {
     struct page *page = page_checked(piece->page);
+    struct cpu *cpu = cpu_self();
 
-    if (!page || page_plainly_not_owner(page, space->number))
+    if (!page)
         return BATON_EOWNER;
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
     while (!(flags & PAGE_SEND_DUPLICATE) &&
            (state & STATE_SOLE) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
            hull_allows(state, piece, to)) {
-        bool mapped = state & STATE_MAPPED;
-        if (mapped && !stays_in_set(space, to, page))
+        if (state & STATE_MAPPED && !stays_in_set(space, to, page))
             break;
-        /* Nothing to unmap, and the kernel (owner 0) is written over the owner. What is pending stays with the page. */
-        uint64_t next = (mapped ? state : hull_set(state, piece)) & ~STATE_OWNER(63);
-        if (seed(SEED_PENDING_LOST))
-            next &= ~STATE_PENDING;
-        if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_RELAXED))
+        if (!__atomic_compare_exchange_n(&page->state, &state, sent_state(state, piece), true,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         if (seed(SEED_PENDING_LOST))
             pending_lose(page);
         page_note_giver(page, space->number);
-        cpu_self()->counters[COUNT_TLB_SKIPPED]++;
-        cpu_self()->counters[COUNT_PAGES_MOVED]++;
-        ledger_note(cpu_self(), LEDGER_SEND, space->number, piece->page, flags);
+        cpu->counters[COUNT_TLB_SKIPPED]++;
+        cpu->counters[COUNT_PAGES_MOVED]++;
+        ledger_note(cpu, LEDGER_SEND, space->number, piece->page, flags);
         return 0;
     }
+    if (page_plainly_not_owner(page, space->number))
+        return BATON_EOWNER;
     int result = send_locked(space, page, piece, flags, to);
     if (!result)
-        cpu_self()->counters[COUNT_PAGES_MOVED]++;
+        cpu->counters[COUNT_PAGES_MOVED]++;
     return result;
 }
 
@@ -198,6 +199,7 @@ static bool receive_is_plain(const struct space *space, const struct page *page,
 int page_receive(struct space *space, struct baton_piece *piece, bool trust)
 {
     struct page *page = &page_table[piece->page];
+    struct cpu *cpu = cpu_self();
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
 
     piece->offset &= BATON_PIECE_OFFSET_MASK;
@@ -207,12 +209,12 @@ int page_receive(struct space *space, struct baton_piece *piece, bool trust)
                                          __ATOMIC_RELAXED))
             continue;
         page_note_giver(page, 0);
-        cpu_self()->counters[COUNT_PAGES_MOVED]++;
-        ledger_note(cpu_self(), LEDGER_RECEIVE, space->number, piece->page, trust);
+        cpu->counters[COUNT_PAGES_MOVED]++;
+        ledger_note(cpu, LEDGER_RECEIVE, space->number, piece->page, trust);
         return 0;
     }
     int result = receive_locked(space, page, piece, trust);
     if (!result)
-        cpu_self()->counters[COUNT_PAGES_MOVED]++;
+        cpu->counters[COUNT_PAGES_MOVED]++;
     return result;
 }
