@@ -55,6 +55,7 @@ enum ledger_event {
     LEDGER_TAKEN,     /* it waits for messages no more; detail: thread | messages << 16 */
     LEDGER_RETURN,    /* it ends; detail: thread | number << 8 | the result's low 32 bits << 32 */
     LEDGER_RUN,       /* this CPU runs another thread; detail: thread */
+    LEDGER_TOLD, /* TLBs or queues know of what this CPU had unmapped; detail: kind | table << 8 | pages << 16 */
     LEDGER_EVENTS
 };
 

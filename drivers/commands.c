@@ -78,6 +78,20 @@ static void command_ports(const char *argument, const char *board)
     }
 }
 
+/* The services that use a table: one for an isolated service's, else all that are trusted. */
+static void print_tables(const char *what, uint64_t tables)
+{
+    const struct space *space;
+
+    if (!tables)
+        return;
+    console_print("  %s", what);
+    for (unsigned i = 1; (space = space_at(i)) != NULL; i++)
+        if (space->table && space->table->user && tables >> space->table->number & 1)
+            console_print(" %s", space->name);
+    console_print("%s\n", tables & 1 ? " the trusted services" : "");
+}
+
 static void print_page(uint32_t page)
 {
     struct page_info info;
@@ -89,6 +103,11 @@ static void print_page(uint32_t page)
     console_print("\n  before: %s; carries bytes %u to %u; %s\n", console_space_name(info.previous),
                   info.hull_start, info.hull_end,
                   info.cached ? "was mapped" : "not mapped since a device filled it");
+    print_tables("mapped now by:", info.mapped);
+    print_tables("may still be reached through old translations by:", info.pending);
+    for (unsigned i = 0; info.waiting >> i; i++)
+        if (info.waiting >> i & 1)
+            console_print("    until CPU %u has emptied its unmap queue\n", i);
     page_history_print(page);
 }
 

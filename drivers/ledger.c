@@ -147,14 +147,13 @@ static void dump(uint64_t count)
     console_print("trace: %lu entries before these were overwritten\n", reader.lost);
 }
 
-/* Isolated spaces have tables of their own, in the order in which they were made; table 0 is the trusted ones'. */
 static void spaces_export(void)
 {
     const struct space *space;
-    unsigned tables = 0;
 
     for (unsigned i = 1; (space = space_at(i)) != NULL; i++)
-        console_print("space %u %u %s\n", i, space->table && space->table->user ? ++tables : 0, space->name);
+        console_print("space %u %u %lx %s\n", i, space->table ? space->table->number : 0,
+                      __atomic_load_n(&space->trusts, __ATOMIC_RELAXED), space->name);
 }
 
 /* All of it, as tools/ledger.py reads it. */

@@ -45,6 +45,20 @@ static uint32_t page_of(uint64_t address)
     return inside ? (uint32_t)((address - IPC_BASE) >> PAGE_SHIFT) : LEDGER_NO_PAGE;
 }
 
+/* Services that may still reach the page by old translations, and the CPUs that have not made their pass. */
+static void report_pending(const struct page_info *info)
+{
+    const struct space *space;
+
+    if (!info->pending)
+        return;
+    log_print("  unmaps not complete on CPUs 0x%x:%s\n", info->waiting,
+              info->pending & 1 ? " the trusted services" : "");
+    for (unsigned i = 1; (space = space_at(i)) != NULL; i++)
+        if (space->table && space->table->user && info->pending >> space->table->number & 1)
+            log_print("    of %s\n", space->name);
+}
+
 /* Who owns the page now, who did before, since when. */
 static void report_page(uint32_t page)
 {
@@ -55,6 +69,7 @@ static void report_page(uint32_t page)
     log_print("  page %u: owner now %s%s, owner before %s, changed hands %lu us ago\n", page,
               info.total ? space_name(info.owner[0]) : "nobody",
               info.owners > 1 ? " and others (read-only)" : "", space_name(info.previous), ago);
+    report_pending(&info);
 }
 
 /* Whose an address is, as far as the layout tells. */

@@ -162,7 +162,7 @@ struct page_info {
     uint64_t changed; /* counter value at which the owner changed last */
     uint32_t hull_start, hull_end;
     uint64_t mapped;  /* tables (mm/space.h) that have it mapped */
-    uint64_t pending; /* tables whose unmap may not be complete; their CPUs are in `waiting` */
+    uint64_t pending; /* tables whose unmap is not complete */
     uint32_t waiting; /* CPUs whose pass it waits for */
     bool kernel;      /* the kernel is one of the owners: it waits in a port, a ring or a driver's hands */
     bool cached;

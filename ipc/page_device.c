@@ -155,10 +155,11 @@ void page_describe(uint32_t number, struct page_info *info)
         if (i < 4)
             info->owner[i] = page->slots[i].space;
     }
-    const struct unmap_record *record = page_record(page);
-    info->mapped = record->mapped;
-    info->pending = record->tables;
-    info->waiting = record->cpus;
+    struct unmap_record record = *page_record(page);
+    unmap_through(&record); /* of a copy: the page may be in the hands of a CPU that still gathers */
+    info->mapped = record.mapped;
+    info->pending = record.tables;
+    info->waiting = record.cpus;
     info->hull_start = state_hull_start(state);
     info->hull_end = state_hull_end(state);
     info->cached = state & STATE_CACHED;

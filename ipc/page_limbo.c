@@ -130,6 +130,8 @@ static bool limbos_empty(void)
             for (unsigned i = 0; i < taken; i++)
                 records[i] = &page_records[pages[i]];
             unmap_complete_all(records, taken);
+            for (unsigned i = 0; i < taken; i++)
+                ledger_note(cpu_self(), LEDGER_COMPLETE, 0, pages[i], 1);
             pages_free(pages, taken);
         }
     return any;

@@ -186,6 +186,9 @@ void unmap_flush(void)
         queue_on(own, set);
         cpu_self()->counters[COUNT_TLB_QUEUED] += own->gathered;
     }
+    ledger_note(cpu_self(), LEDGER_TOLD, 0, LEDGER_NO_PAGE,
+                own->gathered_kind | (uint64_t)own->gathered_table->number << 8 |
+                    (uint64_t)own->gathered << 16);
     own->gathered = 0;
 }
 

@@ -4,7 +4,8 @@ it for Perfetto, ledger_draw.py draws a message's way, ledger_replay.py holds it
 
 A trace is text, one line each; other lines are not looked at:
     ledger VERSION cpus N entries N frequency HZ pages N  first
-    space NUMBER TABLE NAME                               one for each space but the kernel's; table 0: the trusted services'
+    space NUMBER TABLE TRUSTS NAME                        one for each space but the kernel's; table 0: the trusted services';
+                                                          TRUSTS (hexadecimal): the tables of its trust set
     thread NUMBER SPACE SERVICE NAME                      one for each thread; SERVICE - for those of none
     e ORDER TIME CPU EVENT SPACE PAGE DETAIL              one for each event, by ORDER; hexadecimal, PAGE ffffffff: none
     ledger end N lost N                                   last: how many events, and how many were overwritten before
@@ -16,7 +17,7 @@ from tools.common import Failure
 VERSION = 1
 EVENTS = ["nothing", "get", "send", "receive", "duplicate", "release", "filled", "sent-out", "freed", "map", "unmap",
           "protect", "ticket", "complete", "pass", "rollover", "flush", "lazy", "violation", "switch", "start", "stop",
-          "policy", "call", "taken", "return", "run"]
+          "policy", "call", "taken", "return", "run", "told"]
 CALLS = ["send", "receive", "rpc", "reply", "page_get", "page_duplicate", "page_release", "port_find", "thread_start",
          "yield", "sleep", "exit", "log", "counters", "setting", "thread_move"]
 KINDS = ["synchronous", "fast", "slow"]  # enum unmap_kind
@@ -25,14 +26,14 @@ NO_PAGE = 0xFFFFFFFF
 KERNEL = 0
 
 Event = collections.namedtuple("Event", "order time cpu event space page detail")
-Space = collections.namedtuple("Space", "name table")
+Space = collections.namedtuple("Space", "name table trusts")
 Thread = collections.namedtuple("Thread", "space service name")
 
 
 class Trace:
     def __init__(self, cpus=1, frequency=1000000000, pages=0, entries=0):
         self.cpus, self.frequency, self.pages, self.entries = cpus, frequency, pages, entries
-        self.spaces, self.threads, self.events, self.lost = {KERNEL: Space("the kernel", None)}, {}, [], 0
+        self.spaces, self.threads, self.events, self.lost = {KERNEL: Space("the kernel", None, 0)}, {}, [], 0
 
     def space_name(self, number):
         return self.spaces[number].name if number in self.spaces else f"space {number}"
@@ -78,8 +79,8 @@ def parse(text):
             elif words[0] == "e" and len(words) == 8:
                 order, time, cpu, event, space, page, detail = (int(word, 16) for word in words[1:])
                 trace.events.append(Event(order, time, cpu, EVENTS[event], space, None if page == NO_PAGE else page, detail))
-            elif words[0] == "space" and len(words) == 4:
-                trace.spaces[int(words[1])] = Space(words[3], int(words[2]))
+            elif words[0] == "space" and len(words) == 5:
+                trace.spaces[int(words[1])] = Space(words[4], int(words[2]), int(words[3], 16))
             elif words[0] == "thread" and len(words) == 5:
                 trace.threads[int(words[1])] = Thread(int(words[2]), words[3], words[4])
             elif words[:2] == ["ledger", "end"] and len(words) == 5:
@@ -96,7 +97,7 @@ def parse(text):
 def text_of(trace):
     """The trace as parse() reads it."""
     lines = [f"ledger {VERSION} cpus {trace.cpus} entries {trace.entries} frequency {trace.frequency} pages {trace.pages}"]
-    lines += [f"space {number} {space.table} {space.name}" for number, space in trace.spaces.items() if number != KERNEL]
+    lines += [f"space {number} {space.table} {space.trusts:x} {space.name}" for number, space in trace.spaces.items() if number != KERNEL]
     lines += [f"thread {number} {thread.space} {thread.service} {thread.name}" for number, thread in trace.threads.items()]
     lines += [f"e {e.order:x} {e.time:x} {e.cpu:x} {EVENTS.index(e.event):x} {e.space:x} "
               f"{NO_PAGE if e.page is None else e.page:x} {e.detail:x}" for e in trace.events]
