@@ -13,6 +13,8 @@
  * the CPU that stored.
  *   3. A TLBI may take effect when it is issued, so what is fetched afterwards (rule 2 included) survives it;
  * it is certain only at the DSB of the CPU that issued it: NSH or ISH for a local one, ISH for a broadcast.
+ * A TLBI by range or by ASID is one TLBI of many pages; a CPU that never issued one has nothing to wait for, so nobody's DSB
+ * completes what another CPU issued.
  *   4. A live table stops being walked when another one is set; what was fetched stays under its ASID.
  *
  * What breaks the architecture's rules by itself (break-before-make, two frames under one address, a global
@@ -42,6 +44,22 @@ void machine_run_on(unsigned cpu);
 
 /* Called before each operation of the machine, if set: there other CPUs may run, and come back (interleaved.c). */
 extern void (*machine_step)(void);
+
+/* False: this machine has no TLBI of address ranges (FEAT_TLBIRANGE). True after the start of the program. */
+extern bool machine_ranges;
+
+/*
+ * Interrupts. A CPU that runs service code takes its own at once when another one spins; in kernel code they are masked,
+ * so with machine_step the test says when they are taken: machine_interrupt() on that CPU. What that does (irq_dispatch)
+ * is set by platform.c, which also stands for the controller.
+ */
+#define MACHINE_NO_INTERRUPT 1023u
+extern void (*machine_interrupt)(void);
+void machine_interrupt_raise(unsigned cpu, unsigned number);
+/* The lowest number that is pending on the running CPU, pending no longer; or MACHINE_NO_INTERRUPT. */
+unsigned machine_interrupt_acknowledge(void);
+/* Puts core/irq.h on top of these. */
+void machine_interrupts_connect(void);
 
 /* These frames are in no linear map: reaching them by arch_phys_to_virt() is a failure. */
 void machine_hide(uint64_t phys, uint64_t size);
@@ -80,9 +98,15 @@ enum machine_result {
 };
 enum machine_result machine_access(unsigned cpu, uint64_t va, bool write, bool el0, uint64_t *phys);
 
-/* Fails when an entry is not yet published or an invalidation not yet waited for: at the end of kernel
- * operations. */
+/*
+ * Fails when an entry is not yet published or a local invalidation not yet waited for: at the end of kernel operations.
+ * (Whoever issued a broadcast one may go on, as fast_asynchronous_unmap() does.)
+ */
 void machine_check_quiet(void);
+/* Invalidations of the CPU that it has not waited for. */
+unsigned machine_invalidations(unsigned cpu);
+/* How often the CPU has dropped its whole TLB. */
+unsigned machine_flushes(unsigned cpu);
 
 #define ENTRY_FRAME(entry)    ((entry)&UINT64_C(0x0000fffffffff000))
 #define ENTRY_WRITABLE(entry) (((entry) & (UINT64_C(1) << 7)) == 0)
@@ -114,7 +138,7 @@ extern char machine_message[512];
 
 /* Counts of what kernel code asked of the machine, since machine_reset. */
 struct machine_counts {
-    uint64_t barriers, tlbi_local, tlbi_broadcast, switches, stores, scrubs;
+    uint64_t barriers, tlbi_local, tlbi_broadcast, tlbi_range, tlbi_asid, switches, stores, scrubs;
 };
 extern struct machine_counts machine_counts;
 

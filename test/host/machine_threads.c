@@ -75,11 +75,17 @@ void machine_pte_store(uint64_t *entry, uint64_t value)
     __atomic_store_n(entry, value, __ATOMIC_RELAXED);
 }
 
-void machine_tlbi_page(enum machine_scope scope, uint64_t va, uint16_t asid)
+void machine_tlbi_range(enum machine_scope scope, uint64_t va, uint32_t pages, uint16_t asid)
 {
     (void)scope;
     (void)va;
+    (void)pages;
     (void)asid;
+}
+
+bool machine_range_present(void)
+{
+    return true;
 }
 
 void machine_tlbi_asid(enum machine_scope scope, uint16_t asid)

@@ -1,8 +1,9 @@
 /*
  * What the kernel's objects of the host build need and the simulated machine does not bring: blocks of the CPUs,
- * panic, and the log on standard output.
+ * the interrupt controller, panic, and the log on standard output.
  */
 #include "core/cpu.h"
+#include "core/irq.h"
 #include "core/log.h"
 #include "mm/frame.h"
 #include "test/host/machine.h"
@@ -35,4 +36,35 @@ void log_print(const char *format, ...)
 void machine_add_ram(void)
 {
     frame_range_add(MACHINE_PHYS, MACHINE_MEMORY);
+}
+
+static void nothing_for_cpu(void)
+{
+}
+
+static void nothing_for(unsigned irq)
+{
+    (void)irq;
+}
+
+static void nothing_for_one(unsigned irq, unsigned cpu)
+{
+    (void)irq;
+    (void)cpu;
+}
+
+void machine_interrupts_connect(void)
+{
+    static const struct irq_controller controller = {
+        .name = "the simulated machine",
+        .cpu_init = nothing_for_cpu,
+        .enable = nothing_for_one,
+        .disable = nothing_for,
+        .acknowledge = machine_interrupt_acknowledge,
+        .complete = nothing_for,
+        .send = machine_interrupt_raise,
+    };
+
+    irq_controller_set(&controller);
+    machine_interrupt = irq_dispatch;
 }

@@ -35,9 +35,10 @@ void machine_cpu_set(struct cpu *cpu);
 void machine_relax(void);
 void machine_barrier(enum machine_barrier barrier);
 void machine_pte_store(uint64_t *entry, uint64_t value);
-void machine_tlbi_page(enum machine_scope scope, uint64_t va, uint16_t asid);
+void machine_tlbi_range(enum machine_scope scope, uint64_t va, uint32_t pages, uint16_t asid);
 void machine_tlbi_asid(enum machine_scope scope, uint16_t asid);
 void machine_tlbi_all(enum machine_scope scope);
+bool machine_range_present(void);
 void machine_table_set(uint64_t root, uint16_t asid);
 uint64_t machine_counter_read(void);
 uint64_t machine_irq_mask(bool masked);
@@ -153,12 +154,28 @@ static inline void arch_pte_store(uint64_t *entry, uint64_t value)
 
 static inline void arch_tlbi_page_local(uint64_t va, uint16_t asid)
 {
-    machine_tlbi_page(MACHINE_LOCAL, va, asid);
+    machine_tlbi_range(MACHINE_LOCAL, va, 1, asid);
 }
 
 static inline void arch_tlbi_page_broadcast(uint64_t va, uint16_t asid)
 {
-    machine_tlbi_page(MACHINE_BROADCAST, va, asid);
+    machine_tlbi_range(MACHINE_BROADCAST, va, 1, asid);
+}
+
+static inline bool arch_tlbi_range_present(void)
+{
+    return machine_range_present();
+}
+
+/* As the instruction, which counts in units of two pages. */
+static inline void arch_tlbi_range_local(uint64_t va, unsigned pages, uint16_t asid)
+{
+    machine_tlbi_range(MACHINE_LOCAL, va, (pages + 1) & ~1u, asid);
+}
+
+static inline void arch_tlbi_range_broadcast(uint64_t va, unsigned pages, uint16_t asid)
+{
+    machine_tlbi_range(MACHINE_BROADCAST, va, (pages + 1) & ~1u, asid);
 }
 
 static inline void arch_tlbi_asid_local(uint16_t asid)
