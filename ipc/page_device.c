@@ -23,6 +23,7 @@ void page_filled(uint32_t number, uint32_t length)
 
     invariant(state & STATE_DEVICE && length <= PAGE_SIZE, "page 4");
     do {
+        unmap_poll(); /* else a holder of the lock that waits for a pass of this CPU would wait for ever */
         state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
         next = (state & ~(STATE_DEVICE | STATE_HULL(8191, 8191))) | STATE_HULL(0, length);
     } while (

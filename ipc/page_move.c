@@ -167,10 +167,6 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     struct slot *kernel = page_slot(page, 0);
 
     invariant(kernel, "message 3");
-    /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
-       knew before. */
-    if (!trust && page_record(page)->writers)
-        unmap_complete(page_number(page), page_record(page));
     page_slot_lose(page, kernel, page_total(page) > 1, 0); /* before the gain: see slot_hand_over */
     int result = page_slot_gain(page, space->number);
     if (result)
@@ -178,6 +174,11 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     else
         ledger_note(cpu_self(), LEDGER_RECEIVE, space->number, page_number(page), trust);
     page_unmap(page, strays(page, space), false, 0);
+    unmap_flush(); /* so that what is waited for is known */
+    /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
+       knew before. */
+    if (!trust && page_record(page)->writers)
+        unmap_complete(page_number(page), page_record(page));
     if (page_total(page) > 1)
         piece->offset |= BATON_PIECE_READ_ONLY;
     page_unlock(page, state);

@@ -5,6 +5,7 @@
 #include "ipc/message.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
+#include "mm/unmap.h"
 
 enum phase {
     IDLE,
@@ -75,11 +76,13 @@ int rpc_wait(struct message **reply, uint64_t deadline)
 
     while ((phase = word_phase(__atomic_load_n(&self->rpc, __ATOMIC_ACQUIRE))) != DONE) {
         bool stopping = __atomic_load_n(&self->service->state, __ATOMIC_RELAXED) != SERVICE_RUNNING;
-        if (phase == ANSWERING)
+        if (phase == ANSWERING) {
+            unmap_poll(); /* else who answers, waiting for a pass of this CPU (tlb=ipi), would wait for ever */
             arch_relax();
-        else if (stopping || !thread_park(deadline))
+        } else if (stopping || !thread_park(deadline)) {
             if (rpc_give_up(self))
                 return stopping ? BATON_EDEAD : BATON_ETIMEOUT;
+        }
     }
     *reply = self->reply;
     rpc_cancel();

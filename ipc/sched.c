@@ -238,8 +238,10 @@ static void current_set(struct cpu *cpu, struct thread *next)
 /* The CPU from which `next` moves, or on which it ended and was started again, may still be on its stack. */
 static void wait_until_left(const struct thread *next)
 {
-    while (__builtin_expect(__atomic_load_n(&next->leaving, __ATOMIC_ACQUIRE), 0))
+    while (__builtin_expect(__atomic_load_n(&next->leaving, __ATOMIC_ACQUIRE), 0)) {
+        unmap_poll(); /* else a CPU that waits for a pass of this one (tlb=ipi) would wait longer than it must */
         arch_relax();
+    }
 }
 
 void sched_switch(void)

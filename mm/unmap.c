@@ -233,11 +233,20 @@ static void record_settle(struct unmap_record *record)
     unmap_through(record);
 }
 
+/* When it is this CPU alone that something waits for, its own pass will do, and nothing is invalidated twice. */
+static bool passed_here(struct unmap_record *record)
+{
+    if (record->cpus & ~(1u << cpu_number()))
+        return false;
+    unmap_pass();
+    return unmap_through(record);
+}
+
 void unmap_complete(uint32_t page, struct unmap_record *record)
 {
     struct cpu *cpu = cpu_self();
 
-    if (unmap_through(record)) {
+    if (unmap_through(record) || passed_here(record)) {
         cpu->counters[COUNT_TLB_EPOCH]++;
         ledger_note(cpu, LEDGER_COMPLETE, 0, page, 0);
         return;
@@ -247,6 +256,7 @@ void unmap_complete(uint32_t page, struct unmap_record *record)
         ledger_note(cpu, LEDGER_COMPLETE, 0, page, 2);
         return;
     }
+    arch_dsb_ish(); /* else the invalidation may come before we have seen the entry as cleared by who sent the page */
     for (unsigned number = 0; record->tables >> number; number++)
         if (record->tables >> number & 1)
             invalidate_pages(table_asid(table_at(number)), &page, 1, true);

@@ -42,7 +42,8 @@ uint32_t unmap_queue_issued(void)
 
 bool unmap_queue_passed(unsigned cpu, uint32_t ticket)
 {
-    return (int32_t)(__atomic_load_n(&unmap_cpus[cpu].ended, __ATOMIC_ACQUIRE) - ticket) >= 0;
+    /* A ticket that is not through is one or two ahead (unmap 2): so one that has been kept for 2^32 passes does not come back */
+    return ticket - __atomic_load_n(&unmap_cpus[cpu].ended, __ATOMIC_ACQUIRE) - 1 > 1;
 }
 
 void unmap_queue_wait(unsigned cpu, uint32_t ticket)
@@ -77,6 +78,8 @@ void unmap_pass(void)
     uint32_t number = ++own->begun;
     __atomic_store_n(&own->wanted, 0, __ATOMIC_RELAXED);
     cpu->counters[COUNT_TLB_LOCAL] += own->count;
+    if (own->count || own->drop)
+        arch_dsb_ish(); /* else the invalidation may come before we have seen the entry as cleared by who queued it */
     queue_invalidate(own);
     spin_unlock(&own->lock);
     if (seed(SEED_EPOCH_EARLY))
@@ -93,5 +96,5 @@ void unmap_pass(void)
 void unmap_ipi(void *argument)
 {
     (void)argument;
-    unmap_poll();
+    unmap_pass(); /* whoever rings may wait for a number, wanted or not */
 }
