@@ -113,13 +113,38 @@ int baton_rpc(int port, struct baton_message *request, struct baton_message *rep
 /*
  * Answers the request that came with `token` (message.reply of what was received); returns 0.
  *
- * Ownership: after success the message is the caller's of rpc; after a failure still the replier's. A token
- * is good once, in the service that received it, while the caller waits: else BATON_EOWNER.
- * Does not wait.
+ * Ownership: after success the message is the caller's of rpc, or in the reply port of baton_request; after a failure
+ * still the replier's. A token is good once, in the service that received it, while the caller waits: else BATON_EOWNER.
+ * Does not wait. Only when the request came by baton_request: BATON_EFULL, the reply port has no place, and the token is
+ * good for another try; BATON_EDEAD, who asked has stopped.
  * Flags: BATON_TRUSTED.
  * Cost: one trap.
  */
 int baton_reply(uint64_t token, struct baton_message *message, uint64_t flags);
+
+/*
+ * An rpc that does not wait for its answer: sends `request` and returns 0; the answer arrives in `reply_port`, a port of
+ * the caller's own, among whatever else is sent there. It carries the request's tag, whatever the replier's was, and its
+ * source is BATON_SOURCE_ANSWER + the row of who answered. When that service stops, or its port closes, before it has
+ * answered, an empty message comes instead, with the tag and BATON_SOURCE_DEAD + the row.
+ *
+ * Who receives it sees no difference to baton_rpc.
+ * Ownership: after success the request is the receiver's; after an error still the caller's.
+ * Waits: for a place in `port`, at most `timeout` ns, as baton_send.
+ * Limits: as many requests may be unanswered as `reply_port` has places, else BATON_ELIMIT. A notice of death for which
+ * the reply port has no place is lost; in a port to which nobody else sends there is always one.
+ * Flags: BATON_TRUSTED.
+ * Errors: those of baton_send; BATON_ERIGHT also when `reply_port` is not the caller's own; BATON_EINVAL also for a
+ * request to a NIC, which answers nothing.
+ * Cost: one trap here, one for the answer. DASH 3.2.
+ */
+int baton_request(int port, struct baton_message *request, int reply_port, uint64_t flags, uint64_t timeout);
+
+/*
+ * Forgets all requests with that reply port and tag; returns how many there were. Their answers, if some come, are
+ * refused (BATON_EOWNER); one that is in the port already stays there. For who has waited long enough. One trap.
+ */
+int baton_request_cancel(int reply_port, uint64_t tag);
 
 /* ---- Messages. Nothing here traps unless it says so. ---- */
 

@@ -17,6 +17,7 @@
 #include "ipc/message.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
+#include "ipc/request.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
 #include "mm/space.h"
@@ -94,6 +95,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     if (!services_config(config, config_size) || !services_create(nic_count()))
         boot_fail("the appliance %s is not as it should be: see above", appliance.name);
     message_pool_init(messages_needed());
+    requests_init(port_places());
     boot_ledger_init();
 
     /* 7. The other CPUs; then everything may run. */

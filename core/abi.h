@@ -42,12 +42,18 @@ enum baton_call {
     BATON_CALL_PORT_FIND,      /* name, length */
     BATON_CALL_THREAD_START,   /* entry, argument, cpu */
     BATON_CALL_YIELD,
-    BATON_CALL_SLEEP,       /* nanoseconds */
-    BATON_CALL_EXIT,        /* the calling thread ends; the last one ends the service */
-    BATON_CALL_LOG,         /* text, length */
-    BATON_CALL_COUNTERS,    /* table, count */
-    BATON_CALL_SETTING,     /* name, length, value out, size */
-    BATON_CALL_THREAD_MOVE, /* cpu */
+    BATON_CALL_SLEEP,          /* nanoseconds */
+    BATON_CALL_EXIT,           /* the calling thread ends; the last one ends the service */
+    BATON_CALL_LOG,            /* text, length */
+    BATON_CALL_COUNTERS,       /* table, count */
+    BATON_CALL_SETTING,        /* name, length, value out, size */
+    BATON_CALL_THREAD_MOVE,    /* cpu */
+    BATON_CALL_REQUEST,        /* port, request, reply port, flags, timeout */
+    BATON_CALL_REQUEST_CANCEL, /* reply port, tag */
+    BATON_CALL_BOOK_GET,       /* bytes */
+    BATON_CALL_BOOK_BIND,      /* book, pieces, count */
+    BATON_CALL_BOOK_UNBIND,    /* book, pieces out, count */
+    BATON_CALL_BOOK_TRIM,      /* book, bytes off the front, bytes off the end */
     BATON_CALL_COUNT
 };
 
@@ -62,20 +68,42 @@ enum baton_call {
 /* Flags of receive (DASH 3.2) */
 #define BATON_IMMEDIATE_ACCESS (UINT64_C(1) << 2) /* map the message's pages now, not at the first access */
 #define BATON_TRUST_SENDER     (UINT64_C(1) << 3) /* need not wait until the sender has been unmapped */
+#define BATON_BLOCK_ROOM       (UINT64_C(1) << 4) /* BATON_BLOCK_BYTES of room lie behind each message's struct */
 
 #define BATON_BATCH        64  /* messages that one send or receive moves at most */
 #define BATON_INLINE_BYTES 128 /* data that travels in the message itself */
 #define BATON_PIECES       16  /* descriptors in one message */
 #define BATON_PAGE_BYTES   4096
+#define BATON_BLOCK_BYTES  1024 /* of one small block, and of the room for them */
+#define BATON_BOOKS        3    /* books in one message */
+#define BATON_MESSAGE_MAX  (4u * 1024 * 1024 + BATON_INLINE_BYTES) /* bytes of a message */
 
-/* One piece of a message: `length` bytes from `offset` in IPC page `page`. */
+/*
+ * One piece of a message (DASH 3.2: a descriptor). Without a flag: `length` bytes from `offset` in IPC page `page`.
+ * With BATON_PIECE_BOOK: all pages of a book. With BATON_PIECE_BLOCK: `length` bytes of the service's own memory.
+ */
 struct baton_piece {
-    uint32_t page;   /* number of the page in the IPC region */
-    uint16_t offset; /* offset in the page (12 bits), and BATON_PIECE_READ_ONLY */
-    uint16_t length; /* 1..4096, offset + length <= 4096 */
+    uint32_t page;   /* number of the page in the IPC region; of a block: the low 28 bits of its address */
+    uint16_t offset; /* offset in the page (12 bits; 0 for a book and a block), and the flags below */
+    uint16_t length; /* 1..4096, offset + length <= 4096; of a book: its descriptors; of a block: 1..1024 */
 };
 #define BATON_PIECE_READ_ONLY   0x8000 /* the page has more than one owner: write() must copy it first */
+#define BATON_PIECE_BOOK        0x4000 /* `page` is a book: its pages, in their order, are the bytes here */
+#define BATON_PIECE_BLOCK       0x2000 /* a small block: the kernel copies it at send and at receive */
 #define BATON_PIECE_OFFSET_MASK 0x0fff
+
+/*
+ * A book is an IPC page that lists other pages, which are bound to it: who owns the book owns them, and a hand-over
+ * of the book hands all of them over at once. Only the kernel writes this list, so whoever owns the book can believe
+ * it; to services it is read-only.
+ */
+#define BATON_BOOK_PIECES 511
+struct baton_book {
+    uint32_t bytes;                              /* sum of the lengths */
+    uint32_t count;                              /* descriptors in use */
+    struct baton_piece piece[BATON_BOOK_PIECES]; /* of pages, without flags */
+};
+_Static_assert(sizeof(struct baton_book) == BATON_PAGE_BYTES, "the list is one page");
 
 /*
  * A message (DASH 3.2): header, inline data, descriptors. Its bytes are the inline data followed by the pieces in
@@ -88,9 +116,11 @@ struct baton_message {
     uint8_t pieces;        /* descriptors in use */
     uint8_t flags;         /* none defined: must be 0 */
     uint32_t type;         /* for the services' own use; carried unchanged */
-    uint32_t source; /* set on receive: which wire it came by (see struct baton_wire); cannot be forged */
-    uint64_t reply;  /* set on receive: token for reply(), 0 when the sender waits for none */
-    uint64_t tag;    /* for the services' own use; carried unchanged */
+    uint32_t
+        source; /* set on receive: by which wire, or as whose answer, it came (BATON_SOURCE_SERVICE and behind);
+                        cannot be forged */
+    uint64_t reply; /* set on receive: token for reply(), 0 when the sender waits for none */
+    uint64_t tag;   /* for the services' own use; carried unchanged */
     uint8_t data[BATON_INLINE_BYTES];
     struct baton_piece piece[BATON_PIECES];
 };
@@ -186,6 +216,12 @@ struct baton_wire {
     const char *to;
 };
 #define BATON_SOURCE_SERVICE 256u
+/*
+ * What came by a reply port: BATON_SOURCE_ANSWER + the row of who answered; or BATON_SOURCE_DEAD + the row of who stopped
+ * before it did. Both carry the request's tag; the second is empty.
+ */
+#define BATON_SOURCE_ANSWER 512u
+#define BATON_SOURCE_DEAD   768u
 
 struct baton_appliance {
     const char *name;

@@ -40,7 +40,7 @@ unsigned message_alloc(struct message **messages, unsigned count)
         unsigned got = pool_take(&pool, numbers, want);
         for (unsigned i = 0; i < got; i++) {
             messages[done] = &objects[numbers[i]];
-            messages[done++]->caller = NULL;
+            messages[done++]->special = 0;
         }
         if (got < want)
             break;
@@ -70,7 +70,7 @@ void message_drop(struct message *message)
         pages[i] = message->abi.piece[i].page;
     int released = page_release_batch(space_at(0), pages, message->abi.pieces);
     invariant(released == message->abi.pieces, "message 3");
-    if (message->caller)
+    if (message->special)
         rpc_abort(message);
     message_free(&message, 1);
 }

@@ -25,10 +25,15 @@
 
 struct thread;
 
+/* What a message is besides an ordinary one: one look at `special` tells that it is nothing of all this. */
+#define MESSAGE_CALL    (1u << 0) /* rpc: `caller` waits for the reply */
+#define MESSAGE_REQUEST (1u << 1) /* the answer goes to a reply port: ipc/request.h */
+
 struct message {
-    struct message *next;     /* in the pool */
-    struct thread *caller;    /* rpc: who waits for the reply; NULL otherwise */
-    uint64_t reply_sequence;  /* rpc: which of the caller's requests this is */
+    uint32_t special;         /* MESSAGE_...; 0 when it comes from the pool */
+    uint32_t request;         /* which entry of the requests */
+    struct thread *caller;    /* rpc: who waits for the reply */
+    uint64_t reply_sequence;  /* which of the caller's calls, or of the entry's requests, this is */
     uint64_t reserved;        /* keeps the header on a 32-byte boundary */
     struct baton_message abi; /* what crosses the boundary */
 };
@@ -50,8 +55,8 @@ unsigned message_alloc(struct message **messages, unsigned count);
  * masked. */
 void message_free(struct message *const *messages, unsigned count);
 
-/* Releases the kernel's ownership of every page of the object, then frees it. A waiting rpc caller gets
- * BATON_EDEAD. */
+/* Releases the kernel's ownership of every page of the object, then frees it. A waiting rpc caller gets BATON_EDEAD, a
+ * reply port a notice. */
 void message_drop(struct message *message);
 
 /* Where the device writes or reads the inline data: physical address of abi.data[0]. */

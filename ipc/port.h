@@ -48,6 +48,7 @@ struct port {
     char name[PORT_NAME];
     struct service *receiver;
     uint32_t capacity;         /* a power of two */
+    uint32_t requests;         /* (atomic) that are to be answered to this port: ipc/request.h */
     uint32_t pages;            /* (atomic) IPC pages in the messages queued: invariant 5 */
     uint32_t tail;             /* (atomic) places reserved by senders, ever */
     uint32_t head;             /* (take_lock; read by all) places emptied, ever */

@@ -3,6 +3,7 @@
 #include "ipc/rpc.h"
 #include "core/arch.h"
 #include "ipc/message.h"
+#include "ipc/request.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
 #include "mm/unmap.h"
@@ -44,6 +45,7 @@ void rpc_begin(struct message *request)
     uint64_t sequence = (word_sequence(self->rpc) + 1) & (SEQUENCE_MASK >> 4);
 
     self->reply = NULL;
+    request->special |= MESSAGE_CALL;
     request->caller = self;
     request->reply_sequence = sequence;
     __atomic_store_n(&self->rpc, word_make(sequence, QUEUED, 0), __ATOMIC_RELEASE);
@@ -94,9 +96,12 @@ uint64_t rpc_received(struct message *request, const struct service *service)
     struct thread *caller = request->caller;
     uint64_t sequence = request->reply_sequence;
 
-    request->caller = NULL;
-    if (!caller ||
-        !word_change(caller, word_make(sequence, QUEUED, 0), word_make(sequence, HELD, service->number)))
+    if (request->special & MESSAGE_REQUEST)
+        return request_received(request, service);
+    if (!(request->special & MESSAGE_CALL))
+        return 0;
+    request->special &= ~MESSAGE_CALL;
+    if (!word_change(caller, word_make(sequence, QUEUED, 0), word_make(sequence, HELD, service->number)))
         return 0;
     return (uint64_t)(caller->number + 1) << TOKEN_THREAD_SHIFT | sequence;
 }
@@ -131,7 +136,11 @@ void rpc_abort(struct message *request)
     struct thread *caller = request->caller;
     uint64_t sequence = request->reply_sequence;
 
-    request->caller = NULL;
+    if (request->special & MESSAGE_REQUEST)
+        request_abort(request);
+    if (!(request->special & MESSAGE_CALL))
+        return;
+    request->special &= ~MESSAGE_CALL;
     if (word_change(caller, word_make(sequence, QUEUED, 0), word_make(sequence, ANSWERING, 0)))
         rpc_answer(caller, NULL);
 }
@@ -147,4 +156,5 @@ void rpc_abort_service(const struct service *service)
             word_change(caller, word, word_make(sequence, ANSWERING, service->number)))
             rpc_answer(caller, NULL);
     }
+    request_abort_service(service);
 }

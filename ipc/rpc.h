@@ -38,8 +38,7 @@ void rpc_cancel(void);
  */
 int rpc_wait(struct message **reply, uint64_t deadline);
 
-/* `service` has received the request: returns the token that it may answer with, 0 when nobody waits any
- * more. */
+/* `service` has received a special message: the token that it may answer with, 0 when nobody waits (any more). */
 uint64_t rpc_received(struct message *request, const struct service *service);
 
 /* Claims the right to answer; NULL when the token is not this service's to use. Then rpc_answer or
@@ -48,10 +47,10 @@ struct thread *rpc_claim(uint64_t token, const struct service *service);
 void rpc_unclaim(struct thread *caller, const struct service *service);
 void rpc_answer(struct thread *caller, struct message *reply);
 
-/* The request is dropped unread: its caller gets BATON_EDEAD. */
+/* A special message is dropped unread: its caller gets BATON_EDEAD, its reply port a notice. */
 void rpc_abort(struct message *request);
 
-/* `service` has stopped: everyone who waits for its answer gets BATON_EDEAD. */
+/* `service` has stopped: everyone who waits for its answer gets BATON_EDEAD, or a notice (ipc/request.h). */
 void rpc_abort_service(const struct service *service);
 
 #endif

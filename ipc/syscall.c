@@ -190,6 +190,12 @@ static int64_t call_counters(struct service *service, const uint64_t *args)
     return 0;
 }
 
+static int64_t call_none(struct service *service, const uint64_t *args)
+{
+    (void)service, (void)args;
+    return BATON_ENOSYS;
+}
+
 typedef int64_t (*call)(struct service *service, const uint64_t *args);
 
 static const call calls[BATON_CALL_COUNT] = {
@@ -209,6 +215,12 @@ static const call calls[BATON_CALL_COUNT] = {
     [BATON_CALL_COUNTERS] = call_counters,
     [BATON_CALL_SETTING] = call_setting,
     [BATON_CALL_THREAD_MOVE] = call_thread_move,
+    [BATON_CALL_REQUEST] = syscall_request,
+    [BATON_CALL_REQUEST_CANCEL] = syscall_request_cancel,
+    [BATON_CALL_BOOK_GET] = call_none,
+    [BATON_CALL_BOOK_BIND] = call_none,
+    [BATON_CALL_BOOK_UNBIND] = call_none,
+    [BATON_CALL_BOOK_TRIM] = call_none,
 };
 
 /* When a call begins and ends; the flags of a message's call are its fourth argument, of a reply its third. */

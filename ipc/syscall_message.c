@@ -10,6 +10,7 @@
 #include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
+#include "ipc/request.h"
 #include "ipc/rpc.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
@@ -29,6 +30,11 @@ struct batch {
 static bool running(const struct service *service)
 {
     return __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING;
+}
+
+static uint32_t row_number(const struct service *service)
+{
+    return (uint32_t)(service->row - appliance.services);
 }
 
 /* The port behind a handle with the right that is needed; else NULL and the error. */
@@ -256,7 +262,7 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
 static int rpc_unsent(struct service *service, struct message *request, int error)
 {
     rpc_cancel();
-    request->caller = NULL;
+    request->special = 0;
     if (error == BATON_EDEAD) {
         message_drop(request);
         return BATON_EDEAD;
@@ -299,13 +305,81 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
     return error < 0 ? error : 0;
 }
 
+/* A request to a driver would never be answered: it knows frames only. */
+int64_t syscall_request(struct service *service, const uint64_t *args)
+{
+    struct batch batch;
+    const struct handle *handle, *reply_handle;
+    int error;
+    struct port *port = port_of(service, args[0], RIGHT_SEND, &handle, &error);
+    struct port *reply_port = port ? port_of(service, args[2], RIGHT_RECEIVE, &reply_handle, &error) : NULL;
+
+    if (!reply_port)
+        return error;
+    if (args[3] & ~BATON_TRUSTED || !port->receiver->row)
+        return BATON_EINVAL;
+    batch.addresses[0] = args[1];
+    batch.count = 1;
+    if ((error = batch_fill(service, &batch, handle->source, false)) < 0)
+        return error;
+    error = request_begin(batch.messages[0], reply_port, row_number(port->receiver));
+    if (!error) {
+        int sent = batch_send(service, port, batch.messages, 1, args[4]);
+        if (sent > 0) {
+            service->counts[cpu_number()].messages_out++;
+            return 0;
+        }
+        error = sent;
+        request_unsent(batch.messages[0]);
+    }
+    transfer_undo(service, batch.messages[0], false);
+    message_free(batch.messages, 1);
+    return error;
+}
+
+int64_t syscall_request_cancel(struct service *service, const uint64_t *args)
+{
+    const struct handle *handle;
+    int error;
+    struct port *reply_port = port_of(service, args[0], RIGHT_RECEIVE, &handle, &error);
+
+    return reply_port ? request_cancel(reply_port, args[1]) : error;
+}
+
+/* The answer to a request goes into the reply port, as any message into a port does, but for waiting. */
+static int64_t reply_by_port(struct service *service, uint64_t token, uint64_t address)
+{
+    struct batch batch;
+    struct request *request = request_claim(token, service);
+
+    if (!request)
+        return BATON_EOWNER;
+    batch.addresses[0] = address;
+    batch.count = 1;
+    int result = batch_fill(service, &batch, 0, false);
+    if (result < 0) {
+        request_unclaim(request, service);
+        return result;
+    }
+    result = request_answer(request, batch.messages[0], service, row_number(service));
+    if (result < 0) {
+        transfer_undo(service, batch.messages[0], false);
+        message_free(batch.messages, 1);
+        return result;
+    }
+    service->counts[cpu_number()].messages_out++;
+    return 0;
+}
+
 int64_t syscall_reply(struct service *service, const uint64_t *args)
 {
     struct batch batch;
-    uint32_t source = BATON_SOURCE_SERVICE + (uint32_t)(service->row - appliance.services);
+    uint32_t source = BATON_SOURCE_SERVICE + row_number(service);
 
     if (args[2] & ~BATON_TRUSTED)
         return BATON_EINVAL;
+    if (request_is(args[0]))
+        return reply_by_port(service, args[0], args[1]);
     struct thread *caller = rpc_claim(args[0], service);
     if (!caller)
         return BATON_EOWNER;

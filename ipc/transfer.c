@@ -224,7 +224,7 @@ int transfer_out(struct service *service, uint64_t address, struct message *mess
         fault |= words_write(service, address + __builtin_offsetof(struct baton_message, piece), abi->piece,
                              abi->pieces);
     }
-    abi->reply = message->caller ? rpc_received(message, service) : 0;
+    abi->reply = message->special ? rpc_received(message, service) : 0;
     fault |= words_write(service, address, abi, BATON_HEADER_BYTES / 8);
     if (words) {
         inline_trim(abi, first, words);

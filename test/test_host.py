@@ -17,6 +17,7 @@ UNITS = {
     "kernel-map": "test_kernel_map",
     "ipc": "test_ipc",
     "transfer": "test_transfer",
+    "request": "test_request",
     "core": "test_core",
     "string": "test_string",
 }

@@ -29,6 +29,12 @@
     call baton_call_counters, 13
     call baton_call_setting, 14
     call baton_thread_move, 15
+    call baton_request, 16
+    call baton_request_cancel, 17
+    call baton_book_get, 18
+    call baton_book_bind, 19
+    call baton_book_unbind, 20
+    call baton_book_trim, 21
 
     /* Any number: int64_t baton_call_raw(number, a0, .. a5). For tests of the kernel's own checks. */
     .section .text.baton_call_raw, "ax"

@@ -16,7 +16,10 @@ _Static_assert(BATON_CALL_SEND == 0 && BATON_CALL_RECEIVE == 1 && BATON_CALL_RPC
                    BATON_CALL_PAGE_RELEASE == 6 && BATON_CALL_PORT_FIND == 7 &&
                    BATON_CALL_THREAD_START == 8 && BATON_CALL_YIELD == 9 && BATON_CALL_SLEEP == 10 &&
                    BATON_CALL_EXIT == 11 && BATON_CALL_LOG == 12 && BATON_CALL_COUNTERS == 13 &&
-                   BATON_CALL_SETTING == 14 && BATON_CALL_THREAD_MOVE == 15 && BATON_CALL_COUNT == 16,
+                   BATON_CALL_SETTING == 14 && BATON_CALL_THREAD_MOVE == 15 && BATON_CALL_REQUEST == 16 &&
+                   BATON_CALL_REQUEST_CANCEL == 17 && BATON_CALL_BOOK_GET == 18 &&
+                   BATON_CALL_BOOK_BIND == 19 && BATON_CALL_BOOK_UNBIND == 20 && BATON_CALL_BOOK_TRIM == 21 &&
+                   BATON_CALL_COUNT == 22,
                "calls.S has these numbers");
 
 #define TCB_BYTES 16

@@ -57,7 +57,7 @@ int page_release(struct space *space, uint32_t page)
 
 void rpc_abort(struct message *request)
 {
-    request->caller = NULL;
+    request->special = 0;
     __atomic_fetch_add(&dropped, 1, __ATOMIC_RELAXED);
 }
 
@@ -127,7 +127,7 @@ static void *sender(void *argument)
             messages[i]->abi.pieces = 0;
             messages[i]->abi.type = actor->thread.number;
             messages[i]->abi.tag = next + i;
-            messages[i]->caller = &actor->thread;
+            messages[i]->special = MESSAGE_CALL;
         }
         batch_send(actor, messages, got);
         next += got;

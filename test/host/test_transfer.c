@@ -7,6 +7,7 @@
 #include "core/cpu.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
+#include "ipc/request.h"
 #include "ipc/rpc.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
@@ -102,6 +103,7 @@ static void begin(void)
 {
     ownership_init(1, PAGES, 8);
     message_pool_init(OBJECTS);
+    requests_init(8);
     for (unsigned i = 0; i < 2; i++) {
         memory[i] = calloc(MESSAGES, sizeof(*memory[i]));
         service[i] = (struct service){.number = i + 1, .program = &program, .row = &row};

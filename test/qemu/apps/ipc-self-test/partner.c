@@ -108,6 +108,33 @@ static void answer_twice(struct baton_message *request)
     baton_send(to_side, &second, 0, BATON_FOREVER);
 }
 
+static uint64_t tokens[HELD_MAX];
+static unsigned token_count;
+
+static void hold_token(struct baton_message *request)
+{
+    if (token_count < HELD_MAX)
+        tokens[token_count++] = request->reply;
+    baton_message_free(request);
+}
+
+static uint64_t answer_held(void)
+{
+    struct baton_message message;
+    uint64_t answered = 0;
+
+    for (unsigned i = 0; i < token_count; i++) {
+        baton_message_init(&message, 0);
+        message.type = 1000 + i;
+        message.tag = 0xdead; /* the asker sees its own tag */
+        baton_message_append(&message, "answer", 6);
+        answered += baton_reply(tokens[i], &message, 0) == 0;
+        baton_message_free(&message);
+    }
+    token_count = 0;
+    return answered;
+}
+
 static void hold(struct baton_message *message)
 {
     if (held_count < HELD_MAX)
@@ -156,6 +183,12 @@ static void obey(struct baton_message *message)
         break;
     case OWN_DATA:
         answer(message, own_data_try());
+        break;
+    case HOLD_TOKEN:
+        hold_token(message);
+        break;
+    case ANSWER_HELD:
+        answer(message, answer_held());
         break;
     case FLOATING:
         answer(message, floating(message->tag));

@@ -177,13 +177,59 @@ static void calls(void)
     CHECK(baton_rpc(partner, &message, &message, BATON_DUPLICATE, BATON_FOREVER) == BATON_EINVAL);
 }
 
+static void request(uint64_t tag, enum command command, int expected)
+{
+    struct baton_message message;
+
+    pattern_make(&message, 3, 5000);
+    message.type = command;
+    message.tag = tag;
+    CHECK(baton_request(partner, &message, side, 0, BATON_FOREVER) == expected);
+    if (expected)
+        CHECK(baton_message_free(&message) == 0);
+}
+
+/* Answers come by a port: in their order here, with the tags of the requests, each once. */
+static void requests(void)
+{
+    struct baton_message message;
+
+    request(500, SUM, 0);
+    CHECK(baton_receive(side, &message, 0, BATON_FOREVER) == 1);
+    CHECK(message.source == BATON_SOURCE_ANSWER + 1 && message.tag == 500 && message.reply == 0);
+    CHECK(baton_message_free(&message) == 0);
+    for (unsigned i = 0; i < 128; i++)
+        request(i, HOLD_TOKEN, 0);
+    request(128, HOLD_TOKEN, BATON_ELIMIT); /* as many as the port has places */
+    baton_message_init(&message, 0);
+    CHECK(baton_request_cancel(side, 7) == 1 && baton_request_cancel(side, 7) == 0);
+    CHECK(baton_request_cancel(partner, 8) == BATON_ERIGHT);
+    CHECK(ask(&message, ANSWER_HELD) == 127);
+    for (unsigned i = 0; i < 128; i++) {
+        if (i == 7)
+            continue;
+        CHECK(baton_receive(side, &message, 0, BATON_FOREVER) == 1);
+        CHECK(message.source == BATON_SOURCE_ANSWER + 1 && message.tag == i && message.type == 1000 + i);
+        CHECK(message.length == 6 && baton_message_free(&message) == 0);
+    }
+    CHECK(baton_receive(side, &message, 0, BATON_NO_WAIT) == BATON_EEMPTY);
+    baton_message_init(&message, 0);
+    CHECK(baton_reply(UINT64_C(1) << 63, &message, 0) == BATON_EOWNER);
+    CHECK(baton_request(partner, &message, partner, 0, BATON_NO_WAIT) == BATON_ERIGHT);
+    CHECK(baton_request(partner, &message, side, BATON_DUPLICATE, BATON_NO_WAIT) == BATON_EINVAL);
+    CHECK(baton_request(own, &message, side, 0, BATON_NO_WAIT) == BATON_ERIGHT);
+}
+
 static void the_dead(void)
 {
     struct baton_message message;
     int result;
 
     CHECK(baton_message_alloc(&message, 0, 5000) == 0);
-    CHECK(baton_send(short_lived, &message, 0, BATON_FOREVER) == 1);
+    message.tag = 4711;
+    CHECK(baton_request(short_lived, &message, side, 0, BATON_FOREVER) == 0);
+    CHECK(baton_receive(side, &message, 0, BATON_FOREVER) == 1); /* it ends without an answer */
+    CHECK(message.source == BATON_SOURCE_DEAD + 2 && message.tag == 4711 && message.length == 0);
     for (unsigned i = 0; i < 1000; i++) {
         baton_message_init(&message, 0);
         result = baton_send(short_lived, &message, 0, BATON_NO_WAIT);
@@ -222,6 +268,7 @@ void test_ports(void)
     full_port();
     patient_batches();
     calls();
+    requests();
     the_dead();
     settings();
 }

@@ -18,7 +18,9 @@ enum command {
     STALL,     /* do nothing for `tag` nanoseconds */
     NO_ANSWER, /* rpc: forget it */
     STALE, /* rpc: answer it, and answer once more with the same token; the tag is the second one's result */
-    OWN_DATA, /* rpc: the tag is the address of a variable of partner's; malloc and printf work */
+    OWN_DATA,   /* rpc: the tag is the address of a variable of partner's; malloc and printf work */
+    HOLD_TOKEN, /* request: keep its token; the message is freed */
+    ANSWER_HELD, /* rpc: answer all those tokens, with the type 1000 and up; the tag is how many could be answered */
     FLOATING, /* rpc: computes with floating-point registers over and over, for `tag` rounds */
 };
 
