@@ -8,6 +8,7 @@
 #include "ipc/port.h"
 #include "ipc/service.h"
 #include "mm/frame.h"
+#include "mm/unmap.h"
 
 enum phase {
     FREE,
@@ -140,6 +141,11 @@ void request_unclaim(struct request *request, const struct service *service)
     __atomic_store_n(&request->word, word_make(request->word >> 16, HELD, service->number), __ATOMIC_RELEASE);
 }
 
+struct space *request_asker(const struct request *request)
+{
+    return port_for(request)->receiver->space;
+}
+
 int request_answer(struct request *request, struct message *answer, const struct service *service,
                    uint32_t row)
 {
@@ -191,10 +197,12 @@ static void forget(struct request *request, const struct service *service)
     while (word_phase(word = __atomic_load_n(&request->word, __ATOMIC_ACQUIRE)) != FREE) {
         if (port_for(request)->receiver != service)
             return;
-        if (claim(request, word))
+        if (claim(request, word)) {
             request_end(request);
-        else
-            arch_relax();
+            return;
+        }
+        unmap_poll(); /* else whoever is about to answer, waiting for a pass of this CPU, would wait for ever */
+        arch_relax();
     }
 }
 

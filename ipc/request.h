@@ -28,6 +28,7 @@ struct message;
 struct port;
 struct request;
 struct service;
+struct space;
 
 /* Boot: makes the table. */
 void requests_init(unsigned count);
@@ -52,6 +53,9 @@ static inline bool request_is(uint64_t token)
 /* Claims the right to answer; NULL when the token is not this service's to use. Then request_answer. */
 struct request *request_claim(uint64_t token, const struct service *service);
 void request_unclaim(struct request *request, const struct service *service);
+
+/* Whose the claimed request is: the answer is sent to that space. */
+struct space *request_asker(const struct request *request);
 
 /*
  * Puts the answer of the service with row `row` into the reply port. After an error it is still the replier's:

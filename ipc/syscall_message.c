@@ -320,7 +320,7 @@ int64_t syscall_request(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     batch.addresses[0] = args[1];
     batch.count = 1;
-    if ((error = batch_fill(service, &batch, handle->source, false)) < 0)
+    if ((error = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space)) < 0)
         return error;
     error = request_begin(batch.messages[0], reply_port, row_number(port->receiver));
     if (!error) {
@@ -347,7 +347,7 @@ int64_t syscall_request_cancel(struct service *service, const uint64_t *args)
 }
 
 /* The answer to a request goes into the reply port, as any message into a port does, but for waiting. */
-static int64_t reply_by_port(struct service *service, uint64_t token, uint64_t address)
+static int64_t reply_by_port(struct service *service, uint64_t token, uint64_t address, uint64_t flags)
 {
     struct batch batch;
     struct request *request = request_claim(token, service);
@@ -356,7 +356,7 @@ static int64_t reply_by_port(struct service *service, uint64_t token, uint64_t a
         return BATON_EOWNER;
     batch.addresses[0] = address;
     batch.count = 1;
-    int result = batch_fill(service, &batch, 0, false);
+    int result = batch_fill(service, &batch, 0, page_flags(flags), request_asker(request));
     if (result < 0) {
         request_unclaim(request, service);
         return result;
@@ -379,7 +379,7 @@ int64_t syscall_reply(struct service *service, const uint64_t *args)
     if (args[2] & ~BATON_TRUSTED)
         return BATON_EINVAL;
     if (request_is(args[0]))
-        return reply_by_port(service, args[0], args[1]);
+        return reply_by_port(service, args[0], args[1], args[2]);
     struct thread *caller = rpc_claim(args[0], service);
     if (!caller)
         return BATON_EOWNER;
