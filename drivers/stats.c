@@ -64,7 +64,7 @@ static bool name_clean(char *name)
  */
 static bool counter_read(const struct service *service, unsigned index, struct baton_counter *counter)
 {
-    uint64_t offset = (uint64_t)(service->counters + index) - service->writable_start;
+    uint64_t offset = (uint64_t)service->counters + index * sizeof *counter - service->writable_start;
     uint64_t size = service->writable_end - service->writable_start;
 
     if (!service->counters || index >= service->counter_count || offset >= size ||
