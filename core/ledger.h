@@ -35,12 +35,12 @@ enum ledger_event {
     LEDGER_DUPLICATE, /* one ownership more; detail: ownerships now */
     LEDGER_RELEASE,   /* one ownership less; detail: ownerships left */
     LEDGER_FILLED,    /* a device has written it; detail: bytes */
-    LEDGER_SENT_OUT,  /* a device has read it to the end */
-    LEDGER_FREED,     /* it is back in a pool, or about to be */
-    LEDGER_MAP,       /* a valid entry was made; detail: table | writable << 8 */
-    LEDGER_UNMAP,     /* an entry was made invalid; detail: kind | table << 8 | CPUs that may hold it << 16 */
-    LEDGER_PROTECT,   /* an entry was made read-only; detail as for UNMAP */
-    LEDGER_TICKET,    /* an unmap of the page waits for a CPU; detail: cpu << 32 | ticket */
+    LEDGER_SENT_OUT,  /* a device has read it to the end: the kernel gives its ownership up */
+    LEDGER_FREED, /* it is back in a pool, or about to be; after SENT_OUT without RELEASE: that was its last ownership */
+    LEDGER_MAP,     /* a valid entry was made; detail: table | writable << 8 */
+    LEDGER_UNMAP,   /* an entry was made invalid; detail: kind | table << 8 | CPUs that may hold it << 16 */
+    LEDGER_PROTECT, /* an entry was made read-only; detail as for UNMAP */
+    LEDGER_TICKET,  /* an unmap of the page waits for a CPU; detail: cpu << 32 | ticket */
     LEDGER_COMPLETE, /* a receiver made sure of all unmaps; detail: 0 numbers compared, 1 issued again, 2 interrupts */
     LEDGER_PASS,      /* this CPU completed what was queued for it; detail: number of the pass */
     LEDGER_ROLLOVER,  /* the ASIDs ran out; detail: the new generation */
@@ -109,20 +109,35 @@ const char *ledger_event_name(unsigned event);
 void ledger_record(struct ledger *ledger, enum ledger_event event, unsigned space, uint32_t page,
                    uint64_t detail);
 
+/* One load with an offset, where GCC makes two instructions of an atomic one. */
+static inline struct ledger *ledger_of(const struct cpu *cpu)
+{
+    return *(struct ledger *const volatile *)&cpu->ledger;
+}
+
 /* Whether notes are taken: asked once before a loop over many pages, so that each of them costs nothing while it is off. */
 static inline bool ledger_noting(const struct cpu *cpu)
 {
-    return __builtin_expect(__atomic_load_n(&cpu->ledger, __ATOMIC_RELAXED) != NULL, 0);
+    return __builtin_expect(ledger_of(cpu) != NULL, 0);
 }
 
 /* Notes an event on this CPU: right after it took effect, see invariant 2. Interrupts masked. */
 static inline void ledger_note(struct cpu *cpu, enum ledger_event event, unsigned space, uint32_t page,
                                uint64_t detail)
 {
-    struct ledger *ledger = __atomic_load_n(&cpu->ledger, __ATOMIC_RELAXED);
+    struct ledger *ledger = ledger_of(cpu);
 
     if (__builtin_expect(ledger != NULL, 0))
         ledger_record(ledger, event, space, page, detail);
+}
+
+/* The same for many pages, without detail: one question for all of them while it is off. */
+static inline void ledger_note_pages(struct cpu *cpu, enum ledger_event event, unsigned space,
+                                     const uint32_t *pages, unsigned count)
+{
+    if (ledger_noting(cpu))
+        for (unsigned i = 0; i < count; i++)
+            ledger_note(cpu, event, space, pages[i], 0);
 }
 
 #endif

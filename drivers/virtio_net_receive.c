@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include "core/arch.h"
+#include "core/ledger.h"
 #include "core/timer.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
@@ -128,6 +129,16 @@ __attribute__((noinline, cold)) static void frame_refuse(struct virtio_net *net,
     net_drop(net, length < FRAME_LEAST ? DROP_RUNT : DROP_GIANT, message);
 }
 
+/* The pages of the messages that wait are full: noted together, before anybody else has them. */
+__attribute__((noinline, cold)) static void filled_note(const struct receive *receive)
+{
+    for (unsigned i = 0; i < receive->waiting_count; i++) {
+        const struct baton_message *abi = &receive->waiting[i]->abi;
+        if (abi->pieces)
+            ledger_note(cpu_self(), LEDGER_FILLED, 0, abi->piece[0].page, abi->piece[0].length);
+    }
+}
+
 /*
  * Station 2: checks the frames and makes messages of them, which then wait in receive->waiting. Returns how many; the
  * number that needed their page is in *pages. Where the device wrote the bytes is where they stay. A slot whose message
@@ -173,6 +184,8 @@ static unsigned frames_accept(struct virtio_net *net, struct virtqueue_element *
     receive->waiting_first = 0;
     receive->waiting_count = accepted;
     receive->waiting_bytes = bytes;
+    if (ledger_noting(cpu_self()))
+        filled_note(receive);
     *pages = long_frames;
     return accepted;
 }

@@ -195,7 +195,6 @@ void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set
     } while (
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
     page_note_change(page);
-    ledger_note(cpu_self(), LEDGER_GET, space, number, 0);
 }
 
 int page_get(struct space *space, uint32_t *pages, unsigned count)
@@ -205,6 +204,7 @@ int page_get(struct space *space, uint32_t *pages, unsigned count)
     unsigned got = page_pool_take(pages, count);
     for (unsigned i = 0; i < got; i++)
         page_take_over(pages[i], space->number, STATE_CACHED, STATE_FILLER(PAGE_NOBODY)); /* reads as zero */
+    ledger_note_pages(cpu_self(), LEDGER_GET, space->number, pages, got);
     if (got < count)
         page_account(space, (int)got - (int)count);
     return got ? (int)got : BATON_ENOMEM;

@@ -13,6 +13,7 @@ unsigned page_get_device(uint32_t *pages, unsigned count)
 
     for (unsigned i = 0; i < got; i++)
         page_take_over(pages[i], 0, 0, STATE_FILLER(PAGE_NOBODY) | STATE_DEVICE);
+    ledger_note_pages(cpu_self(), LEDGER_GET, 0, pages, got);
     return got;
 }
 
@@ -28,7 +29,6 @@ void page_filled(uint32_t number, uint32_t length)
         next = (state & ~(STATE_DEVICE | STATE_HULL(8191, 8191))) | STATE_HULL(0, length);
     } while (
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    ledger_note(cpu_self(), LEDGER_FILLED, 0, number, length);
 }
 
 bool page_share(uint32_t number)
@@ -55,7 +55,6 @@ static bool sent_out(uint32_t number)
 
     if (!(state & STATE_CACHED))
         cpu_self()->counters[COUNT_PAGES_NEVER_MAPPED]++;
-    ledger_note(cpu_self(), LEDGER_SENT_OUT, 0, number, 0);
     while ((state & (STATE_SOLE | STATE_MAPPED | STATE_PENDING)) == STATE_TOTAL(1))
         if (__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_TOTAL(0xffff), true,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -70,6 +69,7 @@ void page_sent_out(const uint32_t *pages, unsigned count)
     uint32_t freed[BATON_BATCH];
     unsigned free = 0;
 
+    ledger_note_pages(cpu_self(), LEDGER_SENT_OUT, 0, pages, count);
     for (unsigned i = 0; i < count; i++)
         if (sent_out(pages[i]))
             freed[free++] = pages[i];

@@ -77,9 +77,9 @@ void page_pool_give(const uint32_t *pages, unsigned count)
             pages_free(&pages[i], 1);
             continue;
         }
-        ledger_note(cpu_self(), LEDGER_FREED, 0, pages[i], 0);
         ready[free++] = pages[i];
     }
+    ledger_note_pages(cpu_self(), LEDGER_FREED, 0, ready, free);
     pool_give(&page_pool, ready, free);
 }
 
