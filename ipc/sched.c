@@ -227,7 +227,7 @@ static void current_set(struct cpu *cpu, struct thread *next)
         timer_arm(cpu, true);
     }
     cpu->current = next;
-    ledger_note(cpu, LEDGER_RUN, next->space ? next->space->number : 0, LEDGER_NO_PAGE, next->number);
+    ledger_note(cpu, LEDGER_RUN, next->in_service ? next->space->number : 0, LEDGER_NO_PAGE, next->number);
     if (!next->in_service)
         return; /* kernel threads touch no user address: the table of the thread before stays live */
     table_switch(next->space->table);
