@@ -171,14 +171,14 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     int result = page_slot_gain(page, space->number);
     if (result)
         page_slot_gain(page, 0);
-    else
-        ledger_note(cpu_self(), LEDGER_RECEIVE, space->number, page_number(page), trust);
     page_unmap(page, strays(page, space), false, 0);
     unmap_flush(); /* so that what is waited for is known */
     /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
        knew before. */
     if (!trust && page_record(page)->writers)
         unmap_complete(page_number(page), page_record(page));
+    if (!result)
+        ledger_note(cpu_self(), LEDGER_RECEIVE, space->number, page_number(page), trust);
     if (page_total(page) > 1)
         piece->offset |= BATON_PIECE_READ_ONLY;
     page_unlock(page, state);
