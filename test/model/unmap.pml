@@ -1,8 +1,8 @@
 /*
- * models: unmap_synchronous invalidate pagetable_ipc_unmap table_switch bitmaps_clear
+ * models: unmap_page unmap_flush tell_synchronous table_switch bitmaps_clear table_forget live_end
  *
- * CPU A takes a page away from a table while CPU B switches to that table, away from it (dropping its TLB, as after a
- * roll-over of the ASIDs), and back. A's invalidation reaches B only if A finds B in the table's bitmap (space 1). A
+ * CPU A takes a page away from a table, synchronously, while CPU B switches to that table, away from it (dropping its TLB, as
+ * after a roll-over of the ASIDs, or because no thread of the table is left there), and back. A's invalidation reaches B only if A finds B in the table's bitmap (space 1). A
  * walker fetches the entry into B's TLB at any moment while the table is live there and the entry is seen to be valid.
  * Checked: once A's unmap has returned, B cannot use the old translation (page 3, 4), now or after any further switch.
  *
@@ -12,6 +12,8 @@
  *   NO_ENTRY_BARRIER    A reads the bitmap before its change of the entry is seen (no DSB ISHST)
  *   BITMAP_FIRST        A reads the bitmap, then changes the entry
  *   CLEAR_LIVE_BIT      B's bit is cleared by the flush although the table is still in TTBR0
+ *   FORGET_BIT_FIRST    B leaves the bitmap, then drops what it has cached
+ *   FORGET_LIVE         B drops what it has cached while the table is still in TTBR0
  */
 #define A 0
 #define B 1
@@ -41,7 +43,7 @@ proctype unmapper()
 #endif
     store(A, ENTRY, 0);
 #ifndef NO_ENTRY_BARRIER
-    fence(A); /* pagetable_ipc_unmap: DSB ISHST */
+    fence(A); /* unmap_flush: DSB ISHST */
 #endif
 #ifndef BITMAP_FIRST
     load(A, BITMAP, holders);
@@ -101,6 +103,21 @@ inline flush_elsewhere()
     store(B, BITMAP, 0)
 }
 
+inline table_forget()
+{
+#ifdef FORGET_BIT_FIRST
+    store(B, BITMAP, 0);
+#endif
+#ifndef FORGET_LIVE
+    live = false; /* live_end */
+#endif
+    cached = false; /* TLBI ASIDE1, DSB NSH */
+#ifndef FORGET_BIT_FIRST
+    store(B, BITMAP, 0);
+#endif
+    live = false
+}
+
 proctype switcher()
 {
     byte holder;
@@ -109,6 +126,7 @@ proctype switcher()
     if
     :: table_switch_out(false)
     :: table_switch_out(true)
+    :: table_forget()
     fi;
     if
     :: flush_elsewhere()
