@@ -1,0 +1,136 @@
+/*
+ * Uses pages from three CPUs, gives them away, and goes on using them until it faults: one round for each of its lives.
+ */
+#include <stdbool.h>
+#include <stdlib.h>
+#include "test/qemu/apps/probe/protocol.h"
+
+#define PAGES_MAX   BATON_PIECES
+#define PROBES_LOOK 64 /* probes between two looks at the time */
+
+static struct round current;
+static uint32_t pages[PAGES_MAX];
+static uint64_t page_count = 4, patience = 500; /* ms */
+static int judge;
+static unsigned ready;   /* (atomic) threads that have used every page */
+static uint64_t sent_at; /* (atomic) ns; 0 before */
+
+/* Tells judge, without waiting: a probe goes on. */
+static void tell(uint32_t type)
+{
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    message.type = type;
+    message.tag = round_tag(current);
+    baton_send(judge, &message, 0, BATON_NO_WAIT);
+}
+
+static bool patience_lost(void)
+{
+    uint64_t since = __atomic_load_n(&sent_at, __ATOMIC_RELAXED);
+
+    return since && baton_time_ns() - since > patience * 1000000;
+}
+
+/* Uses the pages, one after the other, until that is a fault. Whether giver owns them any more is not asked. */
+static void probe(unsigned cpu)
+{
+    bool writes = current.way != SHARED, seen = false;
+
+    for (uint64_t probes = 1;; probes++) {
+        volatile uint64_t *page = baton_page_address(pages[probes % page_count]);
+        if (writes)
+            page[CPU_WORD(cpu)] = probes;
+        if (page[SECRET_WORD] == secret_of(current) && !seen) {
+            seen = true;
+            tell(SEEN);
+        }
+        if (probes == page_count)
+            __atomic_fetch_add(&ready, 1, __ATOMIC_RELEASE);
+        if (probes % PROBES_LOOK == 0 && patience_lost()) {
+            tell(LASTED);
+            abort();
+        }
+    }
+}
+
+static void prober(void *argument)
+{
+    probe((unsigned)(uintptr_t)argument);
+}
+
+/* Pages in use on all CPUs of this service. */
+static void prepare(void)
+{
+    if (baton_page_get(pages, (unsigned)page_count) != (int)page_count)
+        abort();
+    for (unsigned i = 0; i < page_count; i++) {
+        volatile uint64_t *page = baton_page_address(pages[i]);
+        page[SECRET_WORD] = 1; /* nobody's secret; the words of the CPUs are zero */
+    }
+    for (uintptr_t cpu = 1; cpu < GIVER_CPUS; cpu++)
+        if (baton_thread_start(prober, (void *)cpu, (unsigned)cpu) < 0)
+            abort();
+    while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) < GIVER_CPUS - 1)
+        baton_yield();
+}
+
+static void must_send(int port, struct baton_message *message, uint64_t flags)
+{
+    if (baton_send(port, message, flags, BATON_FOREVER) < 0)
+        abort();
+}
+
+static void give(void)
+{
+    static const char *const names[RECEIVERS] = {"taker", "insider", "middle"};
+    int port = baton_port_find(names[current.way == FORWARDED ? MIDDLE : current.receiver]);
+    uint64_t flags = current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0;
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    message.type = NOTICE;
+    message.tag = round_tag(current);
+    must_send(port, &message, 0);
+    baton_message_init(&message, 0);
+    message.type = PAGES;
+    for (unsigned i = 0; i < page_count; i++)
+        baton_message_append_page(&message, pages[i], 0, BATON_PAGE_BYTES);
+    if (current.way == SHARED || current.way == DUPLICATED)
+        must_send(port, &message, flags | BATON_DUPLICATE);
+    if (current.way != DUPLICATED)
+        must_send(port, &message, flags);
+    __atomic_store_n(&sent_at, baton_time_ns(), __ATOMIC_RELAXED);
+}
+
+/* Asks judge for the next round; returns only with one. */
+static void ask(void)
+{
+    struct baton_message message;
+
+    for (;;) {
+        baton_message_init(&message, 0);
+        message.type = NEXT;
+        if (baton_rpc(judge, &message, &message, 0, BATON_FOREVER) < 0)
+            abort();
+        if (message.type == NEXT)
+            break;
+        baton_sleep(message.type == REST ? UINT64_C(1100000000) : BATON_FOREVER);
+    }
+    current = round_of(message.tag);
+}
+
+int main(void)
+{
+    judge = baton_port_find("judge");
+    if (baton_setting_number("pages", 1, PAGES_MAX, &page_count) < 0 ||
+        baton_setting_number("patience", 1, 60000, &patience) < 0)
+        return 1;
+    ask();
+    prepare();
+    give();
+    if (current.flags & ROUND_SENDER)
+        probe(0);
+    baton_sleep(BATON_FOREVER); /* the others fault, or lose patience */
+}

@@ -1,0 +1,4 @@
+/* The receiver `insider`: see receiver.c. */
+#include "test/qemu/apps/probe/receiver.h"
+
+const char receiver_name[] = "insider";
