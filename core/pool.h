@@ -9,7 +9,9 @@
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include "core/cpu.h"
 #include "core/layout.h"
 #include "core/lock.h"
 
@@ -37,6 +39,27 @@ unsigned pool_take(struct pool *pool, uint32_t *items, unsigned count);
 
 /* Gives numbers back. Interrupts masked. */
 void pool_give(struct pool *pool, const uint32_t *items, unsigned count);
+
+/* One, from this CPU's magazine when there is any; false when there is none. Gives one back. Interrupts masked. */
+static inline bool pool_take_one(struct pool *pool, uint32_t *item)
+{
+    struct magazine *magazine = &pool->magazine[cpu_number()];
+
+    if (__builtin_expect(!magazine->count, 0))
+        return pool_take(pool, item, 1);
+    *item = magazine->items[--magazine->count];
+    return true;
+}
+
+static inline void pool_give_one(struct pool *pool, uint32_t item)
+{
+    struct magazine *magazine = &pool->magazine[cpu_number()];
+
+    if (__builtin_expect(magazine->count >= pool->limit, 0))
+        pool_give(pool, &item, 1);
+    else
+        magazine->items[magazine->count++] = item;
+}
 
 /* Free ones, exact at a quiet point. */
 uint32_t pool_free(const struct pool *pool);

@@ -8,26 +8,27 @@
 #include "mm/frame.h"
 #include "mm/space.h"
 
-static struct message *objects;
-static struct pool pool;
+struct message *message_objects;
+struct pool message_pool;
 
 _Static_assert(sizeof(struct message) == 320 && !(sizeof(struct message) % 32),
                "objects share no half cache line");
 
 void message_pool_init(unsigned count)
 {
-    objects = frame_alloc_bytes(count * sizeof(struct message), 64, "message objects");
-    pool_init(&pool, frame_alloc_bytes(count * sizeof(uint32_t), 8, "the pool of message objects"), count);
+    message_objects = frame_alloc_bytes(count * sizeof(struct message), 64, "message objects");
+    pool_init(&message_pool, frame_alloc_bytes(count * sizeof(uint32_t), 8, "the pool of message objects"),
+              count);
 }
 
 unsigned message_pool_free(void)
 {
-    return pool_free(&pool);
+    return pool_free(&message_pool);
 }
 
 unsigned message_pool_total(void)
 {
-    return pool.total;
+    return message_pool.total;
 }
 
 unsigned message_alloc(struct message **messages, unsigned count)
@@ -37,9 +38,9 @@ unsigned message_alloc(struct message **messages, unsigned count)
 
     while (done < count) {
         unsigned want = count - done < BATON_BATCH ? count - done : BATON_BATCH;
-        unsigned got = pool_take(&pool, numbers, want);
+        unsigned got = pool_take(&message_pool, numbers, want);
         for (unsigned i = 0; i < got; i++) {
-            messages[done] = &objects[numbers[i]];
+            messages[done] = &message_objects[numbers[i]];
             messages[done++]->special = 0;
         }
         if (got < want)
@@ -55,8 +56,8 @@ void message_free(struct message *const *messages, unsigned count)
     while (count) {
         unsigned n = count < BATON_BATCH ? count : BATON_BATCH;
         for (unsigned i = 0; i < n; i++)
-            numbers[i] = (uint32_t)(messages[i] - objects);
-        pool_give(&pool, numbers, n);
+            numbers[i] = (uint32_t)(messages[i] - message_objects);
+        pool_give(&message_pool, numbers, n);
         messages += n;
         count -= n;
     }

@@ -19,9 +19,11 @@
 #ifndef IPC_MESSAGE_H
 #define IPC_MESSAGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "core/abi.h"
 #include "core/arch.h"
+#include "core/pool.h"
 
 struct thread;
 
@@ -54,6 +56,24 @@ unsigned message_alloc(struct message **messages, unsigned count);
 /* Gives objects back, without looking at their pieces: the caller has moved or released the pages. Interrupts
  * masked. */
 void message_free(struct message *const *messages, unsigned count);
+
+/* One object, or NULL; and back, likewise without a look at its pieces. */
+extern struct message *message_objects;
+extern struct pool message_pool;
+static inline struct message *message_take(void)
+{
+    uint32_t number;
+
+    if (!pool_take_one(&message_pool, &number))
+        return NULL;
+    message_objects[number].special = 0;
+    return &message_objects[number];
+}
+
+static inline void message_give(struct message *message)
+{
+    pool_give_one(&message_pool, (uint32_t)(message - message_objects));
+}
 
 /* Releases the kernel's ownership of every page of the object, then frees it. A waiting rpc caller gets BATON_EDEAD, a
  * reply port a notice. */

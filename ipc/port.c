@@ -223,6 +223,45 @@ unsigned port_take(struct port *port, struct message **messages, unsigned count)
     return taken;
 }
 
+bool port_send_one(struct port *port, struct message *message)
+{
+    uint32_t first, pages = message->abi.pieces;
+
+    if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED) || !pages_reserve(port, &message, 1))
+        return false;
+    if (!places_reserve(port, 1, &first)) {
+        if (pages)
+            __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
+        return false;
+    }
+    arch_dmb_ishst(); /* else the receiver may see a pointer before what it points to */
+    __atomic_store_n(&port->ring[first & (port->capacity - 1)], message, __ATOMIC_RELAXED);
+    arch_dmb_ish(); /* else we may look for waiting receivers before they can see the message (port 3, 4) */
+    waiters_wake(&port->receivers);
+    if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+        port_drain(port);
+    return true;
+}
+
+struct message *port_take_one(struct port *port)
+{
+    struct message *message;
+
+    if (__atomic_load_n(&port->head, __ATOMIC_RELAXED) == __atomic_load_n(&port->tail, __ATOMIC_RELAXED))
+        return NULL;
+    spin_lock(&port->take_lock);
+    unsigned taken = head_take(port, &message, 1);
+    spin_unlock(&port->take_lock);
+    if (!taken)
+        return NULL;
+    arch_dmb_ishld(); /* else what the message holds may be read before the pointer was */
+    if (message->abi.pieces)
+        __atomic_fetch_sub(&port->pages, pages_in(&message, 1), __ATOMIC_RELAXED);
+    arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */
+    waiters_wake(&port->senders);
+    return message;
+}
+
 unsigned port_depth(const struct port *port)
 {
     uint32_t head = __atomic_load_n(&port->head, __ATOMIC_RELAXED);

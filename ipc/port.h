@@ -80,6 +80,10 @@ int port_send(struct port *port, struct message *const *messages, unsigned count
  */
 unsigned port_take(struct port *port, struct message **messages, unsigned count);
 
+/* The same for one message: true when the port took it. One message, or NULL. */
+bool port_send_one(struct port *port, struct message *message);
+struct message *port_take_one(struct port *port);
+
 /* Messages queued, as seen now. */
 unsigned port_depth(const struct port *port);
 

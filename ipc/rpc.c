@@ -51,6 +51,23 @@ void rpc_begin(struct message *request)
     __atomic_store_n(&self->rpc, word_make(sequence, QUEUED, 0), __ATOMIC_RELEASE);
 }
 
+uint64_t rpc_begin_held(const struct service *service)
+{
+    struct thread *self = thread_self();
+    uint64_t sequence = (word_sequence(self->rpc) + 1) & (SEQUENCE_MASK >> 4);
+
+    self->reply = NULL;
+    __atomic_store_n(&self->rpc, word_make(sequence, HELD, service->number), __ATOMIC_RELEASE);
+    return (uint64_t)(self->number + 1) << TOKEN_THREAD_SHIFT | sequence;
+}
+
+struct thread *rpc_caller(uint64_t token)
+{
+    uint64_t number = token >> TOKEN_THREAD_SHIFT;
+
+    return number && !request_is(token) ? thread_at((unsigned)number - 1) : NULL;
+}
+
 void rpc_cancel(void)
 {
     struct thread *self = thread_self();

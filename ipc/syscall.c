@@ -9,6 +9,7 @@
 #include "core/setting.h"
 #include "core/string.h"
 #include "core/timer.h"
+#include "ipc/direct.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
 #include "ipc/service.h"
@@ -199,10 +200,10 @@ static int64_t call_none(struct service *service, const uint64_t *args)
 typedef int64_t (*call)(struct service *service, const uint64_t *args);
 
 static const call calls[BATON_CALL_COUNT] = {
-    [BATON_CALL_SEND] = syscall_send,
-    [BATON_CALL_RECEIVE] = syscall_receive,
-    [BATON_CALL_RPC] = syscall_rpc,
-    [BATON_CALL_REPLY] = syscall_reply,
+    [BATON_CALL_SEND] = direct_send,
+    [BATON_CALL_RECEIVE] = direct_receive,
+    [BATON_CALL_RPC] = direct_rpc,
+    [BATON_CALL_REPLY] = direct_reply,
     [BATON_CALL_PAGE_GET] = call_page_get,
     [BATON_CALL_PAGE_DUPLICATE] = call_page_duplicate,
     [BATON_CALL_PAGE_RELEASE] = call_page_release,

@@ -119,6 +119,20 @@ static int batch_send(struct service *service, struct port *port, struct message
     return timeout ? BATON_ETIMEOUT : BATON_EFULL;
 }
 
+int64_t syscall_send_filled(struct service *service, struct port *port, struct message *const *messages,
+                            unsigned count, bool duplicate, uint64_t timeout)
+{
+    int sent = batch_send(service, port, messages, count, timeout);
+
+    for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < count; i++) {
+        transfer_undo(service, messages[i], duplicate);
+        message_free(&messages[i], 1);
+    }
+    if (sent > 0)
+        service->counts[cpu_number()].messages_out += (unsigned)sent;
+    return sent;
+}
+
 int64_t syscall_send(struct service *service, const uint64_t *args)
 {
     struct batch batch;
@@ -138,14 +152,7 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
         return filled;
     if (observed())
         observe_send(port, batch.messages, (unsigned)filled);
-    int sent = batch_send(service, port, batch.messages, (unsigned)filled, args[4]);
-    for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < (unsigned)filled; i++) {
-        transfer_undo(service, batch.messages[i], duplicate);
-        message_free(&batch.messages[i], 1);
-    }
-    if (sent > 0)
-        service->counts[cpu_number()].messages_out += (unsigned)sent;
-    return sent;
+    return syscall_send_filled(service, port, batch.messages, (unsigned)filled, duplicate, args[4]);
 }
 
 /* ---- Receive ---- */
@@ -228,6 +235,20 @@ static int batch_deliver(struct service *service, struct batch *batch, unsigned 
     return delivered ? (int)delivered : error;
 }
 
+int64_t syscall_deliver(struct service *service, uint64_t addresses, struct message *message, uint64_t flags)
+{
+    struct batch batch;
+    /* The one buffer was there a moment ago; a thread beside this one may have changed the pointer to it since */
+    int error = buffers_check(service, &batch, addresses, 1);
+
+    if (error < 0) {
+        message_drop(message);
+        return error;
+    }
+    batch.messages[0] = message;
+    return batch_deliver(service, &batch, 1, flags);
+}
+
 int64_t syscall_receive(struct service *service, const uint64_t *args)
 {
     struct batch batch;
@@ -272,6 +293,17 @@ static int rpc_unsent(struct service *service, struct message *request, int erro
     return BATON_EFULL;
 }
 
+int64_t syscall_answered(struct service *service, uint64_t address, struct message *reply, uint64_t flags)
+{
+    struct batch batch;
+
+    note_taken(service, 1);
+    batch.addresses[0] = address;
+    batch.messages[0] = reply;
+    int delivered = batch_deliver(service, &batch, 1, flags);
+    return delivered < 0 ? delivered : 0;
+}
+
 int64_t syscall_rpc(struct service *service, const uint64_t *args)
 {
     struct batch batch;
@@ -298,11 +330,7 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
     service->counts[cpu_number()].messages_out++;
     if ((error = rpc_wait(&reply, deadline)))
         return error;
-    note_taken(service, 1);
-    batch.addresses[0] = args[2];
-    batch.messages[0] = reply;
-    error = batch_deliver(service, &batch, 1, args[3]);
-    return error < 0 ? error : 0;
+    return syscall_answered(service, args[2], reply, args[3]);
 }
 
 /* A request to a driver would never be answered: it knows frames only. */

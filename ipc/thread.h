@@ -86,7 +86,11 @@ struct thread {
     uint64_t tls;        /* TPIDR_EL0 */
     struct fp_state *fp; /* NULL for kernel threads */
     uint64_t user_stack_top;
-    uint64_t rpc;          /* (atomic) this thread as a caller: ipc/rpc.h */
+    uint64_t rpc; /* (atomic) this thread as a caller: ipc/rpc.h */
+    struct baton_message
+        *direct; /* (own CPU) ipc/direct.h: where a message may be written for it, while it waits */
+    const struct port
+        *direct_port;      /* (own CPU) ... of those that come by this port; NULL: the answer to its call */
     struct message *reply; /* the answer, valid when rpc says so; NULL: there will be none */
 };
 

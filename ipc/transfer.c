@@ -27,6 +27,17 @@ bool transfer_writable(const struct service *service, uint64_t address, uint64_t
     return (offset < size && bytes <= size - offset) || in_stack(service, address, bytes);
 }
 
+void *transfer_place_in_stack(const struct service *service, uint64_t address, uint64_t bytes)
+{
+    uint64_t offset = address - service->stacks_start;
+
+    if (!in_stack(service, address, bytes))
+        return NULL;
+    /* Of each place the upper half is there, and these lie behind each other */
+    return (char *)arch_phys_to_virt(service->stacks_phys) +
+           offset / (2 * USER_STACK_SIZE) * USER_STACK_SIZE + (offset & (USER_STACK_SIZE - 1));
+}
+
 static bool readable(const struct service *service, uint64_t address, uint64_t bytes)
 {
     uint64_t offset = address - service->program->rodata_base;

@@ -12,9 +12,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "ipc/message.h"
+#include "ipc/service.h"
 
 struct service;
 struct space;
+
+/*
+ * Where [address, address + bytes) lies in the linear map, when it is memory that the service may have written; else NULL. It lies
+ * there for the service's life, and the service may change it at any time: what is read there is read once.
+ */
+void *transfer_place_in_stack(const struct service *service, uint64_t address, uint64_t bytes);
+static inline void *transfer_place(const struct service *service, uint64_t address, uint64_t bytes)
+{
+    uint64_t offset = address - service->writable_start,
+             size = service->writable_end - service->writable_start;
+
+    if (offset < size && bytes <= size - offset)
+        return (char *)arch_phys_to_virt(service->data_phys) + offset;
+    return transfer_place_in_stack(service, address, bytes);
+}
 
 /* Any bytes. 0 or BATON_EFAULT. */
 int transfer_read(const struct service *service, void *to, uint64_t from, uint64_t bytes);

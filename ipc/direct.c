@@ -1,0 +1,378 @@
+/* One message at a time, the plain case: see direct.h. */
+#include "ipc/direct.h"
+#include <stddef.h>
+#include "core/cpu.h"
+#include "core/ledger.h"
+#include "core/string.h"
+#include "core/timer.h"
+#include "ipc/message.h"
+#include "ipc/observe.h"
+#include "ipc/page.h"
+#include "ipc/port.h"
+#include "ipc/request.h"
+#include "ipc/rpc.h"
+#include "ipc/service.h"
+#include "ipc/syscall_message.h"
+#include "ipc/thread.h"
+#include "ipc/transfer.h"
+#include "mm/space.h"
+#include "mm/unmap.h"
+
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+
+/* The header of a message as it is copied: struct baton_message, in words. */
+struct header {
+    uint64_t shape; /* length, inline_offset, inline_length, pieces, flags */
+    uint64_t type;  /* and source, in the upper half */
+    uint64_t reply;
+    uint64_t tag;
+} __attribute__((may_alias));
+_Static_assert(offsetof(struct baton_message, inline_offset) == 4 &&
+                   offsetof(struct baton_message, inline_length) == 5 &&
+                   offsetof(struct baton_message, pieces) == 6 &&
+                   offsetof(struct baton_message, flags) == 7 &&
+                   offsetof(struct baton_message, source) == 12 &&
+                   offsetof(struct baton_message, reply) == 16 && offsetof(struct baton_message, tag) == 24 &&
+                   sizeof(struct header) == BATON_HEADER_BYTES,
+               "struct header is the header of struct baton_message");
+
+static unsigned inline_offset(uint64_t shape)
+{
+    return shape >> 32 & 0xff;
+}
+
+static unsigned inline_length(uint64_t shape)
+{
+    return shape >> 40 & 0xff;
+}
+
+static unsigned piece_count(uint64_t shape)
+{
+    return shape >> 48 & 0xff;
+}
+
+/* Two words of inline data. */
+struct pair {
+    uint64_t low, high;
+} __attribute__((may_alias));
+
+/* A piece as one word: page, offset and flags, length. */
+typedef uint64_t piece_word __attribute__((may_alias));
+
+/* ---- What a service names ---- */
+
+/* Nobody wants to know of each message: else the calls in full tell it at all the right moments. */
+static bool unwatched(const struct cpu *cpu)
+{
+    return LIKELY(!ledger_noting(cpu) && !observed());
+}
+
+/* The port behind a handle with that right, or NULL. */
+static struct port *port_of(const struct service *service, uint64_t number, uint32_t right, uint32_t *source)
+{
+    const struct handle *handle = service_handle(service, number);
+
+    if (!handle || !(handle->rights & right))
+        return NULL;
+    *source = handle->source;
+    return handle->port;
+}
+
+/* A struct baton_message that the service may write to, or NULL. */
+static struct baton_message *place(const struct service *service, uint64_t address)
+{
+    return address & 7 ? NULL : transfer_place(service, address, sizeof(struct baton_message));
+}
+
+/* The one that the first of the pointers at `address` names. */
+static struct baton_message *place_named(const struct service *service, uint64_t address)
+{
+    const uint64_t *pointer = address & 7 ? NULL : transfer_place(service, address, sizeof *pointer);
+
+    return pointer ? place(service, __atomic_load_n(pointer, __ATOMIC_RELAXED)) : NULL;
+}
+
+/* The header, copied once; only the copy is looked at. False when it contradicts itself. */
+static bool header_read(struct header *to, const struct baton_message *from)
+{
+    const struct header *words = (const void *)from;
+
+    to->shape = __atomic_load_n(&words->shape, __ATOMIC_RELAXED);
+    to->type = (uint32_t)__atomic_load_n(&words->type, __ATOMIC_RELAXED);
+    to->tag = __atomic_load_n(&words->tag, __ATOMIC_RELAXED);
+    return inline_offset(to->shape) + inline_length(to->shape) <= BATON_INLINE_BYTES &&
+           piece_count(to->shape) <= BATON_PIECES && !(to->shape >> 56);
+}
+
+static void header_write(struct baton_message *to, const struct header *header, uint32_t source,
+                         uint64_t token)
+{
+    struct header *words = (void *)to;
+
+    words->shape = header->shape;
+    words->type = header->type | (uint64_t)source << 32;
+    words->reply = token;
+    words->tag = header->tag;
+}
+
+/* The inline bytes in use, and no others. */
+static void inline_copy(struct baton_message *to, const struct baton_message *from, uint64_t shape)
+{
+    unsigned offset = inline_offset(shape), length = inline_length(shape);
+
+    if (LIKELY(!((offset | length) & 15))) {
+        struct pair *out = (void *)(to->data + offset);
+        const struct pair *in = (const void *)(from->data + offset);
+        for (const struct pair *end = in + length / sizeof *in; in < end; in++, out++)
+            *out = *in;
+    } else {
+        memcpy(to->data + offset, from->data + offset, length);
+    }
+}
+
+/* ---- Send ---- */
+
+/* Copies the pieces in; their length, or more than any message has when one is not plain: a book, a block, nonsense. */
+static uint32_t pieces_read(struct baton_message *to, const struct baton_message *from, unsigned count)
+{
+    uint32_t length = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t word = __atomic_load_n((const piece_word *)&from->piece[i], __ATOMIC_RELAXED);
+        *(piece_word *)&to->piece[i] = word;
+        uint32_t bytes = word >> 48, offset = word >> 32 & BATON_PIECE_OFFSET_MASK;
+        if (word >> 32 & 0xffff & ~(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY) || !bytes ||
+            offset + bytes > BATON_PAGE_BYTES)
+            return UINT32_MAX;
+        length += bytes;
+    }
+    return length;
+}
+
+/* The pages become the kernel's: all, or none. */
+static bool pages_give(struct service *service, struct message *message, uint64_t flags,
+                       const struct space *to)
+{
+    unsigned count = message->abi.pieces, sent = 0;
+    unsigned how = flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0;
+
+    while (sent < count && !page_send(service->space, &message->abi.piece[sent], how, to))
+        sent++;
+    unmap_flush();
+    page_account(service->space, -(int)sent);
+    if (LIKELY(sent == count))
+        return true;
+    message->abi.pieces = (uint8_t)sent;
+    transfer_undo(service, message, false);
+    return false;
+}
+
+static bool fill(struct service *service, struct message *message, const struct baton_message *from,
+                 uint32_t source, uint64_t flags, const struct space *to)
+{
+    struct header header;
+
+    if (!header_read(&header, from))
+        return false;
+    unsigned count = piece_count(header.shape);
+    if (inline_length(header.shape) + pieces_read(&message->abi, from, count) != (uint32_t)header.shape)
+        return false;
+    header_write(&message->abi, &header, source, 0);
+    inline_copy(&message->abi, from, header.shape);
+    if (count && !pages_give(service, message, flags, to))
+        return false;
+    cpu_self()->counters[COUNT_INLINE_BYTES] += inline_length(header.shape);
+    return true;
+}
+
+int64_t direct_send(struct service *service, const uint64_t *args)
+{
+    struct cpu *cpu = cpu_self();
+    uint32_t source = 0;
+    struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
+    bool plain = port && args[2] == 1 && !(args[3] & ~BATON_TRUSTED) && unwatched(cpu);
+    const struct baton_message *from = plain ? place_named(service, args[1]) : NULL;
+    struct message *message = from ? message_take() : NULL;
+
+    if (!message)
+        return syscall_send(service, args);
+    if (!fill(service, message, from, source, args[3], port->receiver->space)) {
+        message_give(message);
+        return syscall_send(service, args);
+    }
+    if (!port_send_one(port, message))
+        return syscall_send_filled(service, port, &message, 1, false, args[4]);
+    service->counts[cpu->number].messages_out++;
+    return 1;
+}
+
+/* ---- Receive ---- */
+
+/* No rpc, no books and blocks. */
+static bool is_plain(const struct message *message)
+{
+    uint64_t flags = 0;
+
+    for (unsigned i = 0; i < message->abi.pieces; i++)
+        flags |= message->abi.piece[i].offset;
+    return !message->special && !(flags & ~(uint64_t)(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY));
+}
+
+/* The kernel's pages become the service's: all, or the error and none, and the message is gone. */
+static int pages_take(struct service *service, struct message *message, uint64_t flags)
+{
+    struct baton_message *abi = &message->abi;
+    int result = 0;
+    unsigned taken = 0;
+
+    while (taken < abi->pieces &&
+           !(result = page_receive(service->space, &abi->piece[taken], flags & BATON_TRUST_SENDER)))
+        taken++;
+    __atomic_fetch_add(&service->space->pages, taken, __ATOMIC_RELAXED);
+    if (result) {
+        for (unsigned i = 0; i < abi->pieces; i++)
+            page_release(i < taken ? service->space : space_at(0), abi->piece[i].page);
+        abi->pieces = 0;
+        message_drop(message);
+        return result;
+    }
+    if (flags & BATON_IMMEDIATE_ACCESS)
+        page_map(service->space, abi->piece, taken);
+    return 0;
+}
+
+static int64_t deliver(struct service *service, struct baton_message *to, struct message *message,
+                       uint64_t flags)
+{
+    const struct header *header = (const void *)&message->abi;
+    unsigned count = piece_count(header->shape);
+
+    if (count) {
+        int result = pages_take(service, message, flags);
+        if (result)
+            return result;
+        for (unsigned i = 0; i < count; i++)
+            *(piece_word *)&to->piece[i] = *(const piece_word *)&message->abi.piece[i];
+    }
+    *(struct header *)(void *)to = *header;
+    inline_copy(to, &message->abi, header->shape);
+    cpu_self()->counters[COUNT_INLINE_BYTES] += inline_length(header->shape);
+    service->counts[cpu_number()].messages_in++;
+    message_give(message);
+    return 1;
+}
+
+/* Waits for a message by the port, or directly to where the service wants it. */
+static int64_t receive_wait(struct service *service, struct port *port, struct baton_message *to,
+                            const uint64_t *args)
+{
+    struct thread *self = thread_self();
+
+    self->direct = to;
+    self->direct_port = port;
+    port_receiver_add(port, self);
+    if (!port_depth(port) && __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING)
+        thread_park(UINT64_MAX);
+    port_receiver_remove(port, self);
+    bool delivered = !self->direct;
+    self->direct = NULL;
+    self->direct_port = NULL;
+    return delivered ? 1 : syscall_receive(service, args);
+}
+
+int64_t direct_receive(struct service *service, const uint64_t *args)
+{
+    uint32_t source, owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
+    struct port *port = port_of(service, args[0], RIGHT_RECEIVE, &source);
+    bool plain = port && args[2] == 1 && !(args[3] & ~(BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) &&
+                 (!owned || owned < service->space->page_limit) && unwatched(cpu_self());
+    struct baton_message *to = plain ? place_named(service, args[1]) : NULL;
+
+    if (!to)
+        return syscall_receive(service, args);
+    struct message *message = port_take_one(port);
+    if (!message)
+        return args[4] == BATON_FOREVER ? receive_wait(service, port, to, args)
+                                        : syscall_receive(service, args);
+    if (!is_plain(message))
+        return syscall_deliver(service, args[1], message, args[3]);
+    return deliver(service, to, message, args[3]);
+}
+
+/* ---- Call and reply ---- */
+
+/* A thread of this CPU that waits at the port, and at no other place, for what comes next; or NULL. */
+static struct thread *receiver_waiting(const struct cpu *cpu, const struct port *port)
+{
+    /* Threads are never gone. One that waits on another CPU has another number; so has one that is moving there. */
+    struct thread *thread = __atomic_load_n(&port->receivers.first, __ATOMIC_RELAXED);
+
+    if (!thread || thread->cpu != cpu->number || thread->direct_port != port || !thread->direct ||
+        port_depth(port) || __atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+        return NULL;
+    return thread;
+}
+
+/* From one service's memory to that of another, whose thread waits for it. */
+static void hand_over(struct service *from, struct thread *to, const struct baton_message *message,
+                      const struct header *header, uint32_t source, uint64_t token)
+{
+    struct cpu *cpu = cpu_self();
+    struct baton_message *out = to->direct;
+
+    header_write(out, header, source, token);
+    inline_copy(out, message, header->shape);
+    to->direct = NULL;
+    cpu->counters[COUNT_INLINE_BYTES] += inline_length(header->shape);
+    from->counts[cpu->number].messages_out++;
+    to->service->counts[cpu->number].messages_in++;
+}
+
+/* Inline data alone, in a message that does not contradict itself. */
+static bool header_read_inline(struct header *header, const struct baton_message *from)
+{
+    return header_read(header, from) && !piece_count(header->shape) &&
+           inline_length(header->shape) == (uint32_t)header->shape;
+}
+
+int64_t direct_rpc(struct service *service, const uint64_t *args)
+{
+    struct cpu *cpu = cpu_self();
+    struct thread *self = cpu->current;
+    uint32_t source = 0;
+    struct header header;
+    struct message *reply;
+    struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
+    bool plain =
+        port && !(args[3] & ~(BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) && unwatched(cpu);
+    struct thread *receiver = plain ? receiver_waiting(cpu, port) : NULL;
+    struct baton_message *from = receiver ? place(service, args[1]) : NULL, *to = place(service, args[2]);
+
+    if (!from || !to || !header_read_inline(&header, from))
+        return syscall_rpc(service, args);
+    uint64_t deadline = args[4] == BATON_FOREVER ? UINT64_MAX : timer_deadline(args[4]);
+    hand_over(service, receiver, from, &header, source, rpc_begin_held(receiver->service));
+    self->direct = to;
+    thread_wake(receiver);
+    int error = rpc_wait(&reply, deadline);
+    self->direct = NULL;
+    if (error)
+        return error;
+    return reply == RPC_DIRECT ? 0 : syscall_answered(service, args[2], reply, args[3]);
+}
+
+int64_t direct_reply(struct service *service, const uint64_t *args)
+{
+    struct cpu *cpu = cpu_self();
+    struct header header;
+    struct thread *caller = args[2] & ~BATON_TRUSTED || !unwatched(cpu) ? NULL : rpc_caller(args[0]);
+    bool here = caller && caller->cpu == cpu->number && caller->direct && !caller->direct_port;
+    struct baton_message *from = here ? place(service, args[1]) : NULL;
+
+    if (!from || !header_read_inline(&header, from) || !rpc_claim(args[0], service))
+        return syscall_reply(service, args);
+    hand_over(service, caller, from, &header,
+              BATON_SOURCE_SERVICE + (uint32_t)(service->row - appliance.services), 0);
+    rpc_answer(caller, RPC_DIRECT);
+    return 0;
+}
