@@ -8,6 +8,7 @@
 #include "core/irq.h"
 #include "core/log.h"
 #include "core/pool.h"
+#include "core/seed.h"
 #include "core/setting.h"
 #include "core/string.h"
 #include "core/timer.h"
@@ -78,7 +79,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     irq_cpu_init();
 
     /* 4. What services are made of: spaces, IPC pages, messages. */
-    space_init(boot_ipc_pages(), 0);
+    space_init(boot_ipc_pages(), BATON_ASID_BITS);
     unmap_init();
     page_region_init(boot_ipc_phys(), boot_ipc_pages());
 

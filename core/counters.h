@@ -31,6 +31,7 @@ enum counter {
     COUNT_TLB_ASID,           /* invalidations of all that an ASID has, in place of many single ones */
     COUNT_TLB_RANGE,          /* invalidations of a range of pages by one instruction */
     COUNT_TLB_PASSES,         /* times that a CPU completed what was queued for it */
+    COUNT_TLB_ROLLOVERS,      /* times that the ASIDs ran out and a new generation began */
     COUNT_TLB_BARRIERS,       /* DSBs that waited for an invalidation or published an entry */
     COUNT_LAZY_MAPS,          /* faults that mapped a page on its first access */
     COUNT_VIOLATIONS,         /* accesses refused and reported */

@@ -5,6 +5,11 @@
 #ifndef CORE_SEED_H
 #define CORE_SEED_H
 
+/* Bits of an ASID: 0 for as many as the CPU has. A test build has few, so that a new generation begins all the time. */
+#ifndef BATON_ASID_BITS
+#define BATON_ASID_BITS 0
+#endif
+
 #ifndef BATON_SEED
 #define BATON_SEED 0
 #endif

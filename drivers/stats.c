@@ -223,9 +223,11 @@ void stats_print_json(const char *board)
                   counter_sum(COUNT_TLB_REISSUED), counter_sum(COUNT_TLB_QUEUED));
     console_print("\"skipped\": %lu, \"ipi\": %lu, \"barriers\": %lu, ", counter_sum(COUNT_TLB_SKIPPED),
                   counter_sum(COUNT_TLB_IPI), counter_sum(COUNT_TLB_BARRIERS));
-    console_print("\"fast\": %lu, \"epoch\": %lu, \"passes\": %lu, \"asid\": %lu, \"range\": %lu}, ",
+    console_print("\"fast\": %lu, \"epoch\": %lu, \"passes\": %lu, \"asid\": %lu, \"range\": %lu, "
+                  "\"rollovers\": %lu}, ",
                   counter_sum(COUNT_TLB_FAST), counter_sum(COUNT_TLB_EPOCH), counter_sum(COUNT_TLB_PASSES),
-                  counter_sum(COUNT_TLB_ASID), counter_sum(COUNT_TLB_RANGE));
+                  counter_sum(COUNT_TLB_ASID), counter_sum(COUNT_TLB_RANGE),
+                  counter_sum(COUNT_TLB_ROLLOVERS));
     capture_count(&sent, &missed);
     console_print("\"capture\": {\"records\": %lu, \"missed\": %lu}, ", sent, missed);
     console_print("\"faults\": {\"lazy_maps\": %lu, \"violations\": %lu}, \"switches\": %lu}\n",

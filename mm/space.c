@@ -133,6 +133,7 @@ static void generation_begin(void)
     }
     asid.flush = (1u << CPUS_MAX) - 1;
     asid.next = 1;
+    cpu_self()->counters[COUNT_TLB_ROLLOVERS]++;
     ledger_note(cpu_self(), LEDGER_ROLLOVER, 0, LEDGER_NO_PAGE, asid.generation >> ASID_BITS_MAX);
 }
 
