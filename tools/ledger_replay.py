@@ -26,7 +26,7 @@ class Page:
     def __init__(self, known):
         self.owners = collections.Counter() if known else None  # space: ownerships; None: not known yet
         self.mapped = {}      # table: writable
-        self.untold = {}      # table: (CPU, kind) of an unmap that is gathered there
+        self.untold = {}      # table: (CPU, kind, passes made by then) of an unmap that is gathered there
         self.tickets = {}     # CPU: the pass that the page waits for
         self.writers = False  # something pending lets somebody write
         self.readers = False  # something pending is of a shared page
@@ -220,18 +220,18 @@ class Replay:
         if kind != "synchronous":
             page.readers |= shared and not protect
             page.writers |= protect or not shared
-        page.untold[table] = (event.cpu, kind)
+        page.untold[table] = (event.cpu, kind, dict(self.ended))
         self.gathered[event.cpu].add(event.page)
 
     def told(self, event):
         kind, table, count = ledger.KINDS[event.detail & 0xFF], event.detail >> 8 & 0xFF, event.detail >> 16
         mine = (event.cpu, kind)
-        done = [number for number in self.gathered[event.cpu] if self.pages[number].untold.get(table) == mine]
+        done = [number for number in self.gathered[event.cpu] if self.pages[number].untold.get(table, ())[:2] == mine]
         self.require(len(done) == count or not self.whole, "unmap 1", f"{len(done)} unmaps were gathered, {count} are told")
         for number in done:
             page = self.pages[number]
             del page.untold[table]
-            if not any(cpu == event.cpu for cpu, _ in page.untold.values()):
+            if not any(cpu == event.cpu for cpu, *_ in page.untold.values()):
                 self.gathered[event.cpu].discard(number)
 
     def nothing_gathered(self, event):
@@ -240,8 +240,11 @@ class Replay:
 
     def ticket(self, event, page):
         cpu, number = ledger.ticket_of(event)
-        self.require(cpu not in self.ended or number > self.ended[cpu], "unmap 3",
-                     f"the ticket names a pass that CPU {cpu} has made: it is at {self.ended.get(cpu)}")
+        # By now that CPU may have made the pass; but not when the entry was cleared.
+        made = max((ended.get(cpu, 0) for teller, _, ended in page.untold.values() if teller == event.cpu), default=0)
+        self.require(page.untold or not self.whole, "unmap 3", "nothing was unmapped that the ticket could be for")
+        self.require(number > made, "unmap 3",
+                     f"the ticket names a pass that CPU {cpu} had made before the unmap: it was at {made}")
         page.tickets[cpu] = number
 
     def complete(self, event, page):
