@@ -7,9 +7,11 @@
 #include "core/timer.h"
 #include "drivers/console.h"
 #include "ipc/page.h"
+#include "ipc/policy.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 
 #define DUMP_DEFAULT 40
 #define DUMP_MOST    1000000
@@ -164,8 +166,9 @@ static void export(void)
     struct ledger_entry entry;
     uint64_t count = 0;
 
-    console_print("ledger %u cpus %u entries %u frequency %lu pages %u\n", LEDGER_VERSION, cpu_count,
-                  ledger_size(), arch_counter_frequency(), page_region_count());
+    console_print("ledger %u cpus %u entries %u frequency %lu pages %u policy %u tlb %u\n", LEDGER_VERSION,
+                  cpu_count, ledger_size(), arch_counter_frequency(), page_region_count(), policy_now(),
+                  __atomic_load_n(&tlb_mode, __ATOMIC_RELAXED));
     spaces_export();
     for (unsigned i = 0; (thread = thread_at(i)) != NULL; i++)
         console_print("thread %u %u %s %s\n", thread->number, thread->space ? thread->space->number : 0,

@@ -3,7 +3,7 @@ The ledger of a run (core/ledger.h): what `trace export` printed, as Python obje
 it for Perfetto, ledger_draw.py draws a message's way, ledger_replay.py holds it against the rules.
 
 A trace is text, one line each; other lines are not looked at:
-    ledger VERSION cpus N entries N frequency HZ pages N  first
+    ledger VERSION cpus N entries N frequency HZ pages N policy N tlb N    first
     space NUMBER TABLE TRUSTS NAME                        one for each space but the kernel's; table 0: the trusted services';
                                                           TRUSTS (hexadecimal): the tables of its trust set
     thread NUMBER SPACE SERVICE NAME                      one for each thread; SERVICE - for those of none
@@ -20,6 +20,7 @@ EVENTS = ["nothing", "get", "send", "receive", "duplicate", "release", "filled",
           "policy", "call", "taken", "return", "run", "told"]
 CALLS = ["send", "receive", "rpc", "reply", "page_get", "page_duplicate", "page_release", "port_find", "thread_start",
          "yield", "sleep", "exit", "log", "counters", "setting", "thread_move"]
+POLICIES = ["copy", "synchronous", "dash", "path"]  # enum policy
 KINDS = ["synchronous", "fast", "slow"]  # enum unmap_kind
 COMPLETIONS = ["numbers compared", "issued again", "by interrupts"]
 NO_PAGE = 0xFFFFFFFF
@@ -31,8 +32,11 @@ Thread = collections.namedtuple("Thread", "space service name")
 
 
 class Trace:
-    def __init__(self, cpus=1, frequency=1000000000, pages=0, entries=0):
+    """What was exported. `policy` and `tlb` are those of the end; POLICY events tell of changes."""
+
+    def __init__(self, cpus=1, frequency=1000000000, pages=0, entries=0, policy=2, tlb=0):
         self.cpus, self.frequency, self.pages, self.entries = cpus, frequency, pages, entries
+        self.policy, self.tlb = policy, tlb
         self.spaces, self.threads, self.events, self.lost = {KERNEL: Space("the kernel", None, 0)}, {}, [], 0
 
     def space_name(self, number):
@@ -63,7 +67,7 @@ def header(words):
     numbers = dict(zip(words[2::2], map(int, words[3::2])))
     if words[1] != str(VERSION):
         raise Failure(f"the trace is of version {words[1]}, this program reads {VERSION}")
-    return Trace(numbers["cpus"], numbers["frequency"], numbers["pages"], numbers["entries"])
+    return Trace(**{name: numbers[name] for name in ("cpus", "entries", "frequency", "pages", "policy", "tlb")})
 
 
 def parse(text):
@@ -96,7 +100,8 @@ def parse(text):
 
 def text_of(trace):
     """The trace as parse() reads it."""
-    lines = [f"ledger {VERSION} cpus {trace.cpus} entries {trace.entries} frequency {trace.frequency} pages {trace.pages}"]
+    lines = [f"ledger {VERSION} cpus {trace.cpus} entries {trace.entries} frequency {trace.frequency} pages {trace.pages} "
+             f"policy {trace.policy} tlb {trace.tlb}"]
     lines += [f"space {number} {space.table} {space.trusts:x} {space.name}" for number, space in trace.spaces.items() if number != KERNEL]
     lines += [f"thread {number} {thread.space} {thread.service} {thread.name}" for number, thread in trace.threads.items()]
     lines += [f"e {e.order:x} {e.time:x} {e.cpu:x} {EVENTS.index(e.event):x} {e.space:x} "

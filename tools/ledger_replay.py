@@ -44,7 +44,8 @@ class Replay:
         self.pages = collections.defaultdict(lambda: Page(self.whole))
         self.ended = {cpu: 0 for cpu in range(trace.cpus)} if self.whole else {}
         self.gathered = collections.defaultdict(set)  # CPU: pages with unmaps that are not told
-        self.policy = None   # not known: which unmap is chosen is not judged
+        changed = any(event.event == "policy" for event in trace.events)
+        self.policy = None if changed else ledger.POLICIES[trace.policy]  # None: which unmap is chosen is not judged
         self.flush_due = set()
         self.counts = collections.Counter()
         self.event = None
@@ -120,7 +121,7 @@ class Replay:
 
     def chosen(self, event, page, release):
         """Figure 3: which unmap there was, when the policy is known."""
-        if page.unmapped is None or self.policy is None:
+        if page.unmapped is None or self.policy not in ("synchronous", "dash", "path"):
             return
         cpu, kind, holders, shared = page.unmapped
         if cpu != event.cpu:
@@ -279,7 +280,7 @@ class Replay:
         self.flush_due -= {event.cpu, (event.cpu, "late")}
 
     def policy_set(self, event):
-        self.policy = {1: "synchronous", 2: "dash"}.get(event.detail & 0xFF)
+        self.policy = ledger.POLICIES[event.detail & 0xFF]
 
     # ---- All of it ----
 
