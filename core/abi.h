@@ -188,10 +188,15 @@ enum baton_placement {
     BATON_ISOLATED,
     BATON_TRUSTED_SERVICE
 };
+/*
+ * What happens to a service after a fault: a violation, a watchdog that found it hung, the console's `kill`. A service that
+ * ends by itself or by the console's `stop` stays stopped, whatever its policy; `start` begins a new life of any.
+ */
 enum baton_policy {
-    BATON_STOP,
-    BATON_RESTART
-}; /* what happens to a service after a violation */
+    BATON_STOP, /* never starts again */
+    BATON_RESTART, /* always, but for 100 lives of less than a second in a row: that one does nothing but fault */
+    BATON_RESTART_WITHIN /* at most `restarts` times in any `restart_seconds`; then it is given up */
+};
 
 struct baton_service {
     const char *name;    /* also the name of its own port */
@@ -203,8 +208,17 @@ struct baton_service {
     uint16_t queue;  /* messages that its port holds, a power of two */
     uint32_t heap;   /* bytes */
     uint32_t pages;  /* IPC pages that it may own at once */
+
+    /* What follows may be left out: 0 is no limit, no watchdog. */
+    uint8_t restarts;         /* BATON_RESTART_WITHIN: 1..BATON_RESTARTS_MAX */
+    uint8_t cpu_share;        /* percent of each CPU that it gets while others want it: see ipc/share.h */
+    uint16_t restart_seconds; /* BATON_RESTART_WITHIN: 1.. */
+    uint32_t
+        messages; /* messages of its own that may wait in ports at once: BATON_ELIMIT for who sends more */
+    uint32_t watchdog; /* ms: messages wait for it and it has received none for that long: a fault */
 };
-#define BATON_THREADS 8
+#define BATON_THREADS      8
+#define BATON_RESTARTS_MAX 16
 
 /*
  * A wire gives `from` the right to send to the port `to`. "net*" stands for each network interface. A port is named

@@ -21,22 +21,25 @@ struct cpu {
     struct thread *current;  /* (o) the thread that runs here */
     uint64_t overflow_stack; /* (b) top of a small stack for reporting an overflow; vectors.S knows where */
 
-    uint32_t number;             /* (b) 0 .. cpu_count - 1 */
-    uint64_t hardware_id;        /* (b) MPIDR affinity */
-    struct table *live;          /* (o) the user table in TTBR0 */
-    struct ledger *ledger;       /* (a) where events are noted; NULL while the ledger is off */
-    bool reschedule;             /* (o) set by an interrupt: switch threads when it is done */
-    uint32_t sleeping;           /* (a) 1 while in WFI or about to be: who leaves work here must ring */
-    struct thread *inbox;        /* (a) threads woken by other CPUs, linked by thread->inbox_next */
-    struct thread *run_first;    /* (o) the run queue */
-    struct thread *run_last;     /* (o) */
-    uint32_t boosts;             /* (o) threads put in front since one came in its turn */
-    struct thread *timers;       /* (o) threads with a deadline, soonest first */
-    struct thread *idle;         /* (b) runs when no other can */
-    struct thread *fp_owner;     /* (o) whose floating-point registers are in the CPU */
-    bool fp_open;                /* (o) CPACR_EL1 lets the current thread use them */
-    uint64_t slice_end;          /* (o) counter value at which the current thread's slice ends */
-    uint64_t started;            /* (o) INST_RETIRED when the current thread was switched in */
+    uint32_t number;       /* (b) 0 .. cpu_count - 1 */
+    uint64_t hardware_id;  /* (b) MPIDR affinity */
+    struct table *live;    /* (o) the user table in TTBR0 */
+    struct ledger *ledger; /* (a) where events are noted; NULL while the ledger is off */
+    bool reschedule;       /* (o) set by an interrupt: switch threads when it is done */
+    uint32_t
+        must_ring; /* (a) 1 while in WFI or about to be, and while gives_way: who leaves work here must ring */
+    bool gives_way;           /* (o) the share of the thread that runs here is spent: any other goes first */
+    uint64_t switched;        /* (o) counter value at which the current thread was switched in */
+    struct thread *inbox;     /* (a) threads woken by other CPUs, linked by thread->inbox_next */
+    struct thread *run_first; /* (o) the run queue */
+    struct thread *run_last;  /* (o) */
+    uint32_t boosts;          /* (o) threads put in front since one came in its turn */
+    struct thread *timers;    /* (o) threads with a deadline, soonest first */
+    struct thread *idle;      /* (b) runs when no other can */
+    struct thread *fp_owner;  /* (o) whose floating-point registers are in the CPU */
+    bool fp_open;             /* (o) CPACR_EL1 lets the current thread use them */
+    uint64_t slice_end;       /* (o) counter value at which the current thread's slice ends */
+    uint64_t started;         /* (o) INST_RETIRED when the current thread was switched in */
     uint64_t counters[COUNTERS]; /* (o) see core/counters.h */
 };
 

@@ -28,39 +28,6 @@ static void command_stats(const char *argument, const char *board)
         console_print("stats: `%s` is no format, only json is\n", argument);
 }
 
-static unsigned threads_of(const struct service *service)
-{
-    const struct thread *thread;
-    unsigned count = 0;
-
-    for (unsigned i = 0; (thread = thread_at(i)) != NULL; i++)
-        count +=
-            thread->service == service && __atomic_load_n(&thread->state, __ATOMIC_RELAXED) != THREAD_DEAD;
-    return count;
-}
-
-static void command_services(const char *argument, const char *board)
-{
-    static const char *const states[] = {"running", "stopping", "stopped"};
-
-    (void)argument;
-    (void)board;
-    console_print("%-16s %-9s %-9s %8s %8s %8s\n", "service", "placement", "state", "threads", "restarts",
-                  "pages");
-    for (unsigned i = 0; i < service_count; i++) {
-        const struct service *service = &services[i];
-        console_print("%-16s %-9s %-9s %8u %8u", service->name,
-                      service->placement == BATON_ISOLATED ? "isolated" : "trusted",
-                      states[__atomic_load_n(&service->state, __ATOMIC_RELAXED)], threads_of(service),
-                      service->restarts);
-        if (service->program)
-            console_print(" %8u of %u\n", __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED),
-                          service->space->page_limit);
-        else
-            console_print("        -\n");
-    }
-}
-
 static void command_ports(const char *argument, const char *board)
 {
     const struct port *port;
@@ -199,6 +166,10 @@ static const struct command commands[] = {
     {"tell", "SERVICE TEXT", "sends a line to a service that listens to the console", command_tell},
     {"trace", "packet [N]", "the way of the next N frames, station by station", command_trace},
     {"trace", "on off status export dump [N]", "the ledger: what happened to pages, and when", command_trace},
+    {"stop", "SERVICE", "ends a service, and keeps it so", command_stop},
+    {"start", "SERVICE", "begins a new life of a stopped service", command_start},
+    {"kill", "SERVICE", "ends a service as a fault would: by its policy it starts again", command_kill},
+    {"move", "SERVICE THREAD CPU", "lets a thread of a service go on on another CPU", command_move},
     {"halt", "", "powers off", command_halt},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -43,6 +43,13 @@ void page_history_print(uint32_t page);
 /* A space by its name, as all answers call it: "the kernel" for 0. */
 const char *console_space_name(unsigned number);
 
+/* The answers to `services`, `stop`, `start`, `kill` and `move` (lives.c). */
+void command_services(const char *argument, const char *board);
+void command_stop(const char *argument, const char *board);
+void command_start(const char *argument, const char *board);
+void command_kill(const char *argument, const char *board);
+void command_move(const char *argument, const char *board);
+
 /* The answers to `stats` and `stats json` (stats.c). */
 void stats_print(const char *board);
 void stats_print_json(const char *board);

@@ -13,6 +13,7 @@
 #include "ipc/page.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
+#include "mm/space.h"
 
 #define DROPS_MAX 48 /* reasons shown for one interface */
 
@@ -26,9 +27,8 @@ struct summary {
 
 static struct summary summarize(const struct service *service)
 {
-    static const char *const states[] = {"running", "stopping", "stopped"};
     struct summary sum = {
-        .state = states[__atomic_load_n(&service->state, __ATOMIC_RELAXED)],
+        .state = life_state(service),
         .placement = service->placement == BATON_ISOLATED ? "isolated" : "trusted",
     };
     const struct thread *thread;
@@ -139,6 +139,22 @@ static unsigned drops_collect(const struct nic *nic, struct drop *drops)
 
 /* ---- JSON ---- */
 
+/* Only what a service of the appliance's has: drivers have neither lives nor limits. */
+static void json_life(const struct service *service)
+{
+    const struct baton_service *row = service->row;
+
+    if (!row)
+        return;
+    console_print("\"ended\": \"%s\", \"given_up\": %s, \"lost\": %u, ",
+                  service->life.ended ? service->life.ended : "", service->life.given_up ? "true" : "false",
+                  service->life.lost);
+    console_print("\"pages\": %u, \"page_limit\": %u, \"messages\": %u, \"message_limit\": %u, ",
+                  __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED), service->space->page_limit,
+                  __atomic_load_n(&service->in_flight, __ATOMIC_RELAXED), row->messages);
+    console_print("\"cpu_share\": %u, \"watchdog_ms\": %u, ", row->cpu_share, row->watchdog);
+}
+
 static void json_services(void)
 {
     console_print("\"services\": [");
@@ -150,6 +166,7 @@ static void json_services(void)
         console_print(
             "%s{\"name\": \"%s\", \"placement\": \"%s\", \"cpu\": %u, \"state\": \"%s\", \"restarts\": %u, ",
             i ? ", " : "", services[i].name, sum.placement, sum.cpu, sum.state, services[i].restarts);
+        json_life(&services[i]);
         console_print("\"messages_in\": %lu, \"messages_out\": %lu, \"instructions\": %lu, \"counters\": {",
                       sum.in, sum.out, sum.instructions);
         for (unsigned index = 0; index < services[i].counter_count; index++) {

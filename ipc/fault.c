@@ -104,8 +104,7 @@ static void violation(struct trapframe *frame, const char *what, bool with_addre
                   frame->elr, frame->esr, cpu_number());
     if (with_address)
         report_address(service, frame->far);
-    service->faulted = true;
-    service_stop(service, "a violation");
+    service_stop(service, "a violation", true);
 }
 
 /* True when the access can be repeated. */

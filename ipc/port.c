@@ -3,6 +3,7 @@
 #include "core/arch.h"
 #include "core/log.h"
 #include "core/string.h"
+#include "ipc/service.h"
 #include "ipc/thread.h"
 #include "mm/frame.h"
 
@@ -143,6 +144,8 @@ static void port_drain(struct port *port)
         count = __atomic_load_n(&port->closed, __ATOMIC_RELAXED) ? head_take(port, messages, 16) : 0;
         spin_unlock(&port->take_lock);
         arch_dmb_ish(); /* else what the messages hold may be read before the pointers were */
+        service_taken(messages, count);
+        __atomic_fetch_add(&port->dropped, count, __ATOMIC_RELAXED);
         __atomic_fetch_sub(&port->pages, pages_in(messages, count), __ATOMIC_RELAXED);
         for (unsigned i = 0; i < count; i++)
             message_drop(messages[i]);
@@ -215,6 +218,7 @@ unsigned port_take(struct port *port, struct message **messages, unsigned count)
         return 0;
     /* Else what the messages hold may be read before the pointers were */
     arch_dmb_ishld();
+    service_taken(messages, taken);
     uint32_t pages = pages_in(messages, taken);
     if (pages)
         __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
@@ -255,6 +259,7 @@ struct message *port_take_one(struct port *port)
     if (!taken)
         return NULL;
     arch_dmb_ishld(); /* else what the message holds may be read before the pointer was */
+    service_taken(&message, 1);
     if (message->abi.pieces)
         __atomic_fetch_sub(&port->pages, pages_in(&message, 1), __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */
@@ -270,7 +275,7 @@ unsigned port_depth(const struct port *port)
     return depth <= port->capacity ? depth : 0;
 }
 
-void port_close(struct port *port)
+uint32_t port_close(struct port *port)
 {
     __atomic_store_n(&port->closed, true, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else a sender may neither see that we close nor have its message seen by our draining
@@ -278,6 +283,7 @@ void port_close(struct port *port)
     port_drain(port);
     waiters_wake(&port->receivers);
     waiters_wake(&port->senders);
+    return __atomic_exchange_n(&port->dropped, 0, __ATOMIC_RELAXED);
 }
 
 void port_open(struct port *port)

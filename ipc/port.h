@@ -53,6 +53,7 @@ struct port {
     uint32_t tail;             /* (atomic) places reserved by senders, ever */
     uint32_t head;             /* (take_lock; read by all) places emptied, ever */
     bool closed;               /* (atomic) the receiver has stopped */
+    uint32_t dropped;          /* (atomic) messages dropped while closed, not yet reported */
     struct spinlock take_lock; /* between threads of the receiving service */
     struct message **ring;
     struct waiters receivers;
@@ -96,9 +97,11 @@ void port_receiver_remove(struct port *port, struct thread *thread);
 void port_sender_add(struct port *port, struct thread *thread);
 void port_sender_remove(struct port *port, struct thread *thread);
 
-/* Closes: drops what is queued, wakes all who wait. port_open makes it usable again, for a restarted service.
+/*
+ * Closes: drops what is queued, wakes all who wait; returns how many messages that were, also those that were sent while it
+ * was closed the last time. port_open makes it usable again, for a restarted service.
  */
-void port_close(struct port *port);
+uint32_t port_close(struct port *port);
 void port_open(struct port *port);
 
 #endif

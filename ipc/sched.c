@@ -49,15 +49,34 @@ void sched_push_back(struct thread *thread)
     cpu->run_last = thread;
 }
 
+/* Takes the one behind `before`, or the first, out of the line. */
+static struct thread *run_unlink(struct cpu *cpu, struct thread *before)
+{
+    struct thread **link = before ? &before->run_next : &cpu->run_first, *thread = *link;
+
+    *link = thread->run_next;
+    if (cpu->run_last == thread)
+        cpu->run_last = before;
+    return thread;
+}
+
+/* Who stands before the first whose share of this CPU is not spent; NULL also when all are. */
+static struct thread *run_before(struct cpu *cpu)
+{
+    struct thread *before = NULL;
+    uint64_t now = timer_now();
+
+    for (struct thread *thread = cpu->run_first; thread; before = thread, thread = thread->run_next)
+        if (!thread->limited || !share_spent(thread, now))
+            return before;
+    return NULL;
+}
+
 static struct thread *run_pop(struct cpu *cpu)
 {
-    struct thread *thread = cpu->run_first;
-
-    if (!thread)
-        return cpu->idle;
-    cpu->run_first = thread->run_next;
     if (!cpu->run_first)
-        cpu->run_last = NULL;
+        return cpu->idle;
+    struct thread *thread = run_unlink(cpu, cpu->run_first->limited ? run_before(cpu) : NULL);
     if (!thread->boosted)
         cpu->boosts = 0;
     return thread;
@@ -72,9 +91,9 @@ void sched_push_remote(struct thread *thread)
         thread->inbox_next = first;
     } while (
         !__atomic_compare_exchange_n(&cpu->inbox, &first, thread, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-    arch_dmb_ish(); /* else we may read `sleeping` before our thread is seen: it sleeps on, and nobody rings
+    arch_dmb_ish(); /* else we may read `must_ring` before our thread is seen: it sleeps on, and nobody rings
                        (thread 3) */
-    if (__atomic_load_n(&cpu->sleeping, __ATOMIC_RELAXED))
+    if (__atomic_load_n(&cpu->must_ring, __ATOMIC_RELAXED))
         irq_send(thread->cpu, IPI_WAKE);
 }
 
@@ -140,6 +159,39 @@ void sched_timer_remove(struct thread *thread)
     thread->on_timer = false;
 }
 
+/* Whether any other thread is to run at once. */
+static void give_way(struct cpu *cpu, bool gives_way)
+{
+    cpu->gives_way = gives_way;
+    __atomic_store_n(&cpu->must_ring, gives_way, __ATOMIC_RELAXED);
+}
+
+/* The current thread has run up to `now`, or begins to, and its service has a share of this CPU. */
+static void share_turn(struct cpu *cpu, uint64_t now, bool begins)
+{
+    uint64_t look = share_count(cpu->current, now, begins);
+    bool spent = share_spent(cpu->current, now);
+
+    if (spent != cpu->gives_way)
+        give_way(cpu, spent);
+    if (spent || look < cpu->slice_end)
+        cpu->slice_end = look;
+    timer_arm(cpu, true);
+}
+
+/* The end of a slice: a thread that was switched in meanwhile has not had all of it. */
+static void slice_renew(struct cpu *cpu, uint64_t now)
+{
+    uint64_t end = cpu->switched + timer_ticks(SLICE_NS);
+
+    if (now < end) {
+        cpu->slice_end = end;
+        return;
+    }
+    cpu->slice_end = now + timer_ticks(SLICE_NS);
+    cpu->reschedule = sched_others_ready();
+}
+
 /* The timer's interrupt: deadlines that have passed, and the end of the slice. */
 static void timer_tick(void *argument)
 {
@@ -154,10 +206,10 @@ static void timer_tick(void *argument)
         sched_timer_remove(thread);
         thread_timeout(thread);
     }
-    if (now >= cpu->slice_end) {
-        cpu->slice_end = now + timer_ticks(SLICE_NS);
-        cpu->reschedule = sched_others_ready();
-    }
+    if (now >= cpu->slice_end)
+        slice_renew(cpu, now);
+    if (cpu->current->limited)
+        share_turn(cpu, now, false);
     timer_arm(cpu, cpu->current != cpu->idle);
 }
 
@@ -222,11 +274,18 @@ static void current_set(struct cpu *cpu, struct thread *next)
     struct thread *from = cpu->current;
 
     instructions_count(cpu, from);
-    if (from == cpu->idle) {
+    if (from->limited) {
+        share_count(from, timer_now(), false);
+        give_way(cpu, false);
+    }
+    if (from == cpu->idle || from->limited) {
         cpu->slice_end = timer_now() + timer_ticks(SLICE_NS);
         timer_arm(cpu, true);
     }
     cpu->current = next;
+    cpu->switched = arch_counter_peek();
+    if (next->limited)
+        share_turn(cpu, timer_now(), true);
     ledger_note(cpu, LEDGER_RUN, next->in_service ? next->space->number : 0, LEDGER_NO_PAGE, next->number);
     if (!next->in_service)
         return; /* kernel threads touch no user address: the table of the thread before stays live */
@@ -335,11 +394,11 @@ static void idle_loop(void *argument)
         arch_irq_disable();
         unmap_poll();
         idle_timer_arm(cpu);
-        __atomic_store_n(&cpu->sleeping, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&cpu->must_ring, 1, __ATOMIC_RELAXED);
         arch_dmb_ish(); /* else we may look before others can see that we sleep: they would not ring */
         if (!sched_others_ready())
             arch_wait_for_interrupt();
-        __atomic_store_n(&cpu->sleeping, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&cpu->must_ring, 0, __ATOMIC_RELAXED);
         arch_irq_enable(); /* what woke us is handled here */
         arch_isb();        /* else the masking below may come before it is taken */
         arch_irq_disable();

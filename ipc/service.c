@@ -1,4 +1,4 @@
-/* Services at run time: threads, stopping, restarting. How they are made and wired at boot is in wiring.c. */
+/* Services at run time: threads, memory, limits. How they are made and wired at boot is in wiring.c; how they end, in life.c. */
 #include <stddef.h>
 #include "ipc/service.h"
 #include "core/arch.h"
@@ -17,14 +17,11 @@
 #define SPSR_EL0 0x0 /* EL0t, interrupts open */
 #define SPSR_EL1 0x4 /* EL1t: EL1 on SP_EL0 */
 
-#define QUICK_LIFE_NS   1000000000
-#define QUICK_LIVES_MAX 100
-
 struct service services[SERVICES_MAX];
 unsigned service_count;
 
-/* Between threads of one service that start another in the same slot, and between a start and a stop. */
-static struct spinlock start_lock;
+struct spinlock service_lock; /* also between threads of one service that start another in the same slot */
+bool service_messages_limited;
 
 struct port *service_wire_out(const struct service *driver)
 {
@@ -84,53 +81,37 @@ static bool startable_on(const struct thread *thread, unsigned cpu)
            (thread->cpu == cpu || !__atomic_load_n(&thread->leaving, __ATOMIC_ACQUIRE));
 }
 
-bool service_thread_start(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
-                          unsigned cpu)
+/* Under service_lock. */
+static bool thread_ready(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
+                         unsigned cpu)
 {
     struct thread *thread = service->threads[slot];
     struct trapframe frame;
     uint64_t tls;
 
-    spin_lock(&start_lock);
-    bool startable =
-        __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING && startable_on(thread, cpu);
-    if (startable) {
-        stack_prepare(service, slot, entry, argument, &frame, &tls);
-        __atomic_fetch_add(&service->threads_alive, 1, __ATOMIC_RELAXED);
-        thread_reset(thread, cpu, &frame, tls);
-    }
-    spin_unlock(&start_lock);
-    if (startable)
-        thread_wake(thread);
-    return startable;
+    if (!startable_on(thread, cpu))
+        return false;
+    stack_prepare(service, slot, entry, argument, &frame, &tls);
+    __atomic_fetch_add(&service->threads_alive, 1, __ATOMIC_RELAXED);
+    thread_reset(thread, cpu, &frame, tls);
+    return true;
 }
 
-/* ---- Stopping ---- */
-
-void service_stop(struct service *service, const char *why)
+bool service_thread_start(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
+                          unsigned cpu)
 {
-    /* Under the lock: a thread that is just being started is seen below, or it is not started */
-    spin_lock(&start_lock);
-    bool running = __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING;
-    if (running)
-        __atomic_store_n(&service->state, SERVICE_STOPPING, __ATOMIC_RELEASE);
-    spin_unlock(&start_lock);
-    if (!running)
-        return;
-    log_print("service %s stops: %s\n", service->name, why);
-    /* Else we may read where a thread is before the state is seen, and ring the CPU from which it just moves, while on
-       its new one it finds the service running */
-    arch_dmb_ish();
-    /* Those that wait find the state changed; those that run are interrupted and find it on their way back.
-     */
-    for (unsigned i = 0; i < service->row->threads; i++) {
-        struct thread *thread = service->threads[i];
-        if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD || thread == thread_self())
-            continue;
-        thread_wake(thread);
-        if (thread->cpu != cpu_number())
-            irq_send(thread->cpu, IPI_WAKE);
-    }
+    spin_lock(&service_lock);
+    bool started = __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING &&
+                   thread_ready(service, slot, entry, argument, cpu);
+    spin_unlock(&service_lock);
+    if (started)
+        thread_wake(service->threads[slot]);
+    return started;
+}
+
+bool service_thread_first(struct service *service)
+{
+    return thread_ready(service, 0, 0, 0, service->row->cpu % cpu_count);
 }
 
 void service_check_stopping(void)
@@ -141,8 +122,7 @@ void service_check_stopping(void)
         thread_exit();
 }
 
-/* .data from its pristine copy, .bss and heap zero, as before the first start. */
-static void memory_reset(struct service *service)
+void service_memory_reset(struct service *service)
 {
     char *data = arch_phys_to_virt(service->data_phys);
     uint64_t size = service->writable_end - service->writable_start;
@@ -151,35 +131,36 @@ static void memory_reset(struct service *service)
     memset(data + service->program->data_size, 0, size - service->program->data_size);
 }
 
-/* True for a service that does nothing but fault: it would keep its CPU and the console busy for ever. */
-static bool restart_is_vain(struct service *service)
-{
-    bool quick = timer_now() - service->started < timer_ticks(QUICK_LIFE_NS);
+/* ---- Messages under way ---- */
 
-    service->quick_lives = quick ? service->quick_lives + 1 : 0;
-    return service->quick_lives == QUICK_LIVES_MAX;
+unsigned service_charge(struct service *service, unsigned count)
+{
+    uint32_t limit = service->row->messages;
+
+    if (!limit)
+        return count;
+    /* Counted first: threads of the service on several CPUs do not pass the limit together */
+    uint32_t before = __atomic_fetch_add(&service->in_flight, count, __ATOMIC_RELAXED);
+    unsigned granted = before >= limit ? 0 : limit - before < count ? limit - before : count;
+    service_uncharge(service, count - granted);
+    return granted;
 }
 
-static void restart(struct service *service)
+void service_uncharge(struct service *service, unsigned count)
 {
-    struct port *port;
+    if (count && service->row->messages)
+        __atomic_fetch_sub(&service->in_flight, count, __ATOMIC_RELAXED);
+}
 
-    if (restart_is_vain(service)) {
-        log_print("service %s stays stopped: %u lives of less than a second in a row\n", service->name,
-                  service->quick_lives);
-        return;
-    }
-    service->restarts++;
-    service->faulted = false;
-    memory_reset(service);
-    for (unsigned i = 0; (port = port_at(i)); i++)
-        if (port->receiver == service)
-            port_open(port);
-    log_print("service %s starts again (%u)\n", service->name, service->restarts);
-    service->started = timer_now();
-    ledger_note(cpu_self(), LEDGER_START, service->space->number, LEDGER_NO_PAGE, service->restarts);
-    __atomic_store_n(&service->state, SERVICE_RUNNING, __ATOMIC_RELEASE);
-    service_thread_start(service, 0, 0, 0, service->row->cpu % cpu_count);
+void service_taken_count(struct message *const *messages, unsigned count)
+{
+    const struct service *first = services;
+
+    while (!first->row)
+        first++; /* of the appliance's table: message.source counts from there, and the kernel wrote it */
+    for (unsigned i = 0; i < count; i++)
+        if (messages[i]->abi.source >= BATON_SOURCE_SERVICE)
+            service_uncharge(&services[first - services + messages[i]->abi.source - BATON_SOURCE_SERVICE], 1);
 }
 
 /* ---- Counters that outlive the service's memory: all count up from boot ---- */
@@ -221,7 +202,7 @@ static void counter_keep(const struct service *service, const struct baton_count
         counter_add(COUNT_INLINE_BYTES, counter->value);
 }
 
-static void counters_keep(const struct service *service)
+void service_counters_keep(struct service *service)
 {
     uint64_t offset = (uint64_t)service->counters - service->writable_start;
     uint64_t size = service->writable_end - service->writable_start;
@@ -233,27 +214,7 @@ static void counters_keep(const struct service *service)
         counter_keep(service, (const struct baton_counter *)(data + offset) + i);
 }
 
-/* ---- The end of a life ---- */
-
-void service_finish(struct service *service)
-{
-    struct port *port;
-
-    __atomic_store_n(&service->state, SERVICE_STOPPING,
-                     __ATOMIC_RELEASE); /* also when its threads just returned */
-    counters_keep(service);
-    __atomic_store_n(&service->counter_count, 0, __ATOMIC_RELAXED);
-    for (unsigned i = 0; (port = port_at(i)); i++)
-        if (port->receiver == service)
-            port_close(port);
-    rpc_abort_service(service);
-    uint32_t released = page_release_all(service->space);
-    ledger_note(cpu_self(), LEDGER_STOP, service->space->number, LEDGER_NO_PAGE, released);
-    __atomic_store_n(&service->state, SERVICE_STOPPED, __ATOMIC_RELEASE);
-    log_print("service %s stopped: %u pages given back\n", service->name, released);
-    if (service->faulted && service->row->on_fault == BATON_RESTART)
-        restart(service);
-}
+/* ---- The beginning of all ---- */
 
 void services_start(void)
 {
@@ -262,10 +223,11 @@ void services_start(void)
     for (unsigned i = 0; i < service_count; i++) {
         if (!services[i].row)
             continue;
-        memory_reset(&services[i]);
+        service_memory_reset(&services[i]);
         ledger_note(cpu_self(), LEDGER_START, services[i].space->number, LEDGER_NO_PAGE, 0);
         service_thread_start(&services[i], 0, 0, 0, services[i].row->cpu % cpu_count);
     }
+    life_start_all();
     /* The drivers' and the console's: made at boot, parked until there is someone to send to. */
     for (unsigned i = 0; (thread = thread_at(i)); i++)
         if (!thread->in_service && thread->service)

@@ -1,5 +1,5 @@
 /*
- * Services: code with its own space, ports and threads; the appliance that they make up; and their lives.
+ * Services: code with its own space, ports and threads; the appliance that they make up. Their lives: ipc/life.h.
  *
  * Owns: the table of services, their handles, the wiring. Built once at boot from the appliance's tables
  * (core/abi.h); only state, restarts and counters change afterwards.
@@ -20,8 +20,12 @@
 #include <stdint.h>
 #include "core/abi.h"
 #include "core/layout.h"
+#include "core/lock.h"
 #include "core/trap.h"
+#include "ipc/life.h"
+#include "ipc/share.h"
 
+struct message;
 struct port;
 struct space;
 struct thread;
@@ -46,8 +50,9 @@ extern const struct baton_appliance appliance;
 
 enum service_state {
     SERVICE_RUNNING,
-    SERVICE_STOPPING,
-    SERVICE_STOPPED
+    SERVICE_STOPPING, /* its threads are on their way out */
+    SERVICE_STOPPED,
+    SERVICE_STARTING /* all of it was given back, and a new life is being prepared: ipc/life.h */
 };
 
 #define HANDLES_MAX   64
@@ -75,9 +80,11 @@ struct service {
     uint32_t state;         /* (atomic) enum service_state */
     uint32_t threads_alive; /* (atomic) */
     uint32_t restarts;
-    uint32_t quick_lives; /* lives of less than a second in a row: too many end its restarts */
-    uint64_t started;     /* when its life began, in counter ticks */
-    struct port *port;    /* its own, NULL when it has none */
+    struct life life; /* ipc/life.h */
+    uint32_t
+        in_flight; /* (atomic) messages of its own that wait in ports; counted while row->messages says so */
+    struct share shares[CPUS_MAX]; /* ipc/share.h */
+    struct port *port;             /* its own, NULL when it has none */
     struct thread *threads[BATON_THREADS];
     struct handle handles[HANDLES_MAX];
     uint32_t handle_count;
@@ -85,7 +92,6 @@ struct service {
     uint64_t stacks_start;           /* its stacks: one each 2 * USER_STACK_SIZE, the lower half unmapped */
     uint64_t data_phys, stacks_phys; /* where they lie, for a restart and a new thread's first words */
     uint64_t entry_start, entry_end; /* its text */
-    bool faulted;                    /* a violation stopped it: its policy applies */
     const struct baton_counter *counters; /* address in the service, validated; NULL until published */
     uint32_t counter_count;
     struct service_counts counts[CPUS_MAX];
@@ -125,21 +131,37 @@ static inline const struct handle *service_handle(const struct service *service,
     return number < service->handle_count ? &service->handles[number] : NULL;
 }
 
-/*
- * Stops a service: no thread of it returns to service code any more, ports closed, pages released, callers
- * told. From the violating thread itself, or from another (console); its threads on other CPUs are rung. When
- * the last thread is out of the service the rest is done by that CPU; by policy the service then starts
- * again, pristine.
- */
-void service_stop(struct service *service, const char *why);
-
-/* The last thread of the service has ended: closes ports, gives everything back, starts it again by policy.
- */
-void service_finish(struct service *service);
-
 /* Starts thread `slot` of an application's service. False when the service is not running. */
 bool service_thread_start(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
                           unsigned cpu);
+
+/*
+ * Of the messages that the service may have waiting in ports (row->messages) `count` are to be sent: returns how many may,
+ * and counts those. service_uncharge: they were not sent after all. Any CPU.
+ */
+unsigned service_charge(struct service *service, unsigned count);
+void service_uncharge(struct service *service, unsigned count);
+
+/* These messages have left a port, received or dropped: their senders may send others. One load when nobody has a limit. */
+void service_taken_count(struct message *const *messages, unsigned count);
+extern bool service_messages_limited; /* constant after the boot */
+static inline void service_taken(struct message *const *messages, unsigned count)
+{
+    if (__builtin_expect(service_messages_limited, 0))
+        service_taken_count(messages, count);
+}
+
+/* Between who starts a thread of a service and who stops the service. Interrupts masked. */
+extern struct spinlock service_lock;
+
+/* Readies the first thread of a service that is about to run: parked. Under service_lock; false: not yet off its old stack. */
+bool service_thread_first(struct service *service);
+
+/* .data from its pristine copy, .bss and heap zero. While no thread of it runs. */
+void service_memory_reset(struct service *service);
+
+/* Counters that the service had published are kept, before its memory is reset. */
+void service_counters_keep(struct service *service);
 
 /* Whose slot of the layout an address lies in; NULL when nobody's. */
 const struct service *service_of_address(uint64_t address);

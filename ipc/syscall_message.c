@@ -147,12 +147,20 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     if ((error = addresses_read(service, &batch, args[1], args[2])))
         return error;
+    unsigned granted = service_charge(service, batch.count);
+    if (!granted)
+        return BATON_ELIMIT;
+    batch.count = granted;
     int filled = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space);
-    if (filled < 0)
+    if (filled < 0) {
+        service_uncharge(service, granted);
         return filled;
+    }
     if (observed())
         observe_send(port, batch.messages, (unsigned)filled);
-    return syscall_send_filled(service, port, batch.messages, (unsigned)filled, duplicate, args[4]);
+    int64_t sent = syscall_send_filled(service, port, batch.messages, (unsigned)filled, duplicate, args[4]);
+    service_uncharge(service, granted - (sent > 0 ? (unsigned)sent : 0));
+    return sent;
 }
 
 /* ---- Receive ---- */
@@ -284,6 +292,7 @@ static int rpc_unsent(struct service *service, struct message *request, int erro
 {
     rpc_cancel();
     request->special = 0;
+    service_uncharge(service, 1);
     if (error == BATON_EDEAD) {
         message_drop(request);
         return BATON_EDEAD;
@@ -320,8 +329,13 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
         return BATON_EFAULT;
     batch.addresses[0] = args[1];
     batch.count = 1;
-    if ((error = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space)) < 0)
+    if (!service_charge(service, 1))
+        return BATON_ELIMIT;
+    error = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space);
+    if (error < 0) {
+        service_uncharge(service, 1);
         return error;
+    }
     uint64_t deadline = timer_deadline(args[4]);
     rpc_begin(batch.messages[0]);
     int sent = batch_send(service, port, batch.messages, 1, args[4]);

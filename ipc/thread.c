@@ -57,6 +57,7 @@ struct thread *thread_create_service(struct service *service, const char *name)
     thread->service = service;
     thread->space = service->space;
     thread->in_service = true;
+    thread->limited = service->row->cpu_share && service->row->cpu_share < 100;
     thread->fp = frame_alloc_bytes(sizeof(*thread->fp), 16, "floating-point registers");
     thread->state = THREAD_DEAD;
     return thread;
@@ -163,7 +164,7 @@ void thread_preempt(struct trapframe *frame)
 {
     struct cpu *cpu = cpu_self();
 
-    if (cpu->reschedule && cpu->current != cpu->idle) {
+    if ((cpu->reschedule || (cpu->gives_way && sched_others_ready())) && cpu->current != cpu->idle) {
         cpu->reschedule = false;
         thread_yield();
     }

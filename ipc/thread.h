@@ -6,7 +6,8 @@
  * return at once, so "look, then park" loses nothing. Spurious returns are allowed; callers look again.
  * Model-checked: test/model/park.pml.
  *
- * Preemption: round robin, slice of 2 ms, checked by the timer's interrupt when another thread can run.
+ * Preemption: round robin, slice of 2 ms, checked by the timer's interrupt when another thread can run. A service may have
+ * a share of the CPU, and gives way when it is spent (ipc/share.h).
  * Kernel code with interrupts masked is never preempted. A woken thread on the waker's own CPU is put in
  * front of the queue: it runs when the waker waits, yields or ends its slice, so that a batch is finished
  * before the core changes hands. A thread on another CPU goes to that CPU's inbox; that CPU is rung only when
@@ -78,6 +79,7 @@ struct thread {
     bool in_service;  /* runs service code (EL0 or EL1t), as opposed to a kernel thread */
     bool timed_out;   /* (own CPU) the last park ended by its deadline */
     bool boosted;     /* (own CPU) came to the front of the queue */
+    bool limited;     /* (constant) its service has a share of each CPU: ipc/share.h */
     bool on_timer;    /* (own CPU) */
     uint64_t deadline;
     struct thread *run_next, *inbox_next, *timer_next;

@@ -127,6 +127,11 @@ static bool row_valid(const struct baton_service *row)
         return mistake("threads must be 1 to 8", row->name);
     if (row->heap > SLOT_SIZE / 4)
         return mistake("the heap is larger than 64 MiB", row->name);
+    if (row->cpu_share > 100)
+        return mistake("a share of a CPU is 1 to 100 percent", row->name);
+    if (row->on_fault == BATON_RESTART_WITHIN &&
+        (!row->restarts || row->restarts > BATON_RESTARTS_MAX || !row->restart_seconds))
+        return mistake("restarts must be 1 to 16, within at least 1 second", row->name);
     for (unsigned i = 0; i < service_count; i++)
         if (!strcmp(services[i].name, row->name))
             return mistake("two services of this name", row->name);
@@ -162,6 +167,7 @@ static bool service_create(const struct baton_service *row)
     service->row = row;
     service->program = program_find(row->program);
     service->placement = placement;
+    service_messages_limited |= row->messages;
     service->space = space_create(row->name, placement == BATON_ISOLATED, row->pages);
     if (!service->space)
         return mistake("more services than spaces", row->name);
@@ -257,5 +263,6 @@ bool services_create(unsigned interfaces)
         if (!wire_lay(wire))
             return false;
     }
+    life_create();
     return capture_wire();
 }

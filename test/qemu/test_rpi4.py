@@ -108,7 +108,7 @@ def test_violations(pi):
     """All in one test: a boot takes a second. What needs a device's page is for boards with an interface."""
     for act in OF_SPACES:
         machine = pi("violation", f"test={act} delay=1")
-        machine.wait_for(r"^service rogue stopped: \d+ pages given back\n")
+        machine.wait_for(r"^service rogue stopped: \d+ pages given back, \d+ messages dropped\n")
         verdict = machine.wait_for(r"^keeper: (.*), \d+ messages held\n", since=machine.mark()).group(1)
         assert verdict == "all is as it was", act
         assert re.search(rf"^violation: service rogue.*{ACTS[act]}", machine.console_text(), re.MULTILINE), act

@@ -51,7 +51,7 @@ def check_violation(machine, act):
     through(machine, frames=200)
     before = machine.quiet_stats()
     assert by_name(before["services"])["rogue"]["state"] == "running", "rogue should still be waiting"
-    traffic_beside(machine, r"^service rogue stopped: \d+ pages given back\n")
+    traffic_beside(machine, r"^service rogue stopped: \d+ pages given back, \d+ messages dropped\n")
     said = r"^keeper: (all is as it was|SOMETHING CHANGED), (\d+) messages held\n"
     verdict, held = machine.wait_for(said, since=machine.mark()).groups()
     assert verdict == "all is as it was"

@@ -189,7 +189,7 @@ class Services(Shown):
         for service in services():
             counts = service["counts"]
             body.append([text(service["name"]), "isolated" if "ISOLATED" in str(service["placement"]) else "trusted",
-                         ("running", "stopping", "stopped")[int(service["state"])], int(service["restarts"]),
+                         ("running", "stopping", "stopped", "starting")[int(service["state"])], int(service["restarts"]),
                          int(service["space"]["number"]), sum(int(counts[cpu]["messages_in"]) for cpu in cpus),
                          sum(int(counts[cpu]["messages_out"]) for cpu in cpus)])
         rows(["service", "placement", "state", "restarts", "space", "in", "out"], body)

@@ -4,8 +4,24 @@
 #include "apps/baton.h"
 
 static const struct baton_service services[] = {
-    {"forward", "forward", BATON_ISOLATED, BATON_STOP, 1, 2, 1024, 512 * 1024, 256},
-    {"hostile", "hostile", BATON_ISOLATED, BATON_STOP, 3, 1, 32, 64 * 1024, 64},
+    {.name = "forward",
+     .program = "forward",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 1,
+     .cpu = 2,
+     .queue = 1024,
+     .heap = 512 * 1024,
+     .pages = 256},
+    {.name = "hostile",
+     .program = "hostile",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 3,
+     .cpu = 1,
+     .queue = 32,
+     .heap = 64 * 1024,
+     .pages = 64},
 };
 
 static const struct baton_wire wires[] = {

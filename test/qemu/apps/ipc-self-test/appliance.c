@@ -5,9 +5,33 @@
 #include "apps/baton.h"
 
 static const struct baton_service services[] = {
-    {"tester", "tester", BATON_ISOLATED, BATON_STOP, 8, 0, 128, 256 * 1024, 512},
-    {"partner", "partner", BATON_ISOLATED, BATON_STOP, 1, 1, 64, 64 * 1024, 256},
-    {"short", "short", BATON_ISOLATED, BATON_STOP, 1, 0, 16, 64 * 1024, 16},
+    {.name = "tester",
+     .program = "tester",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 8,
+     .cpu = 0,
+     .queue = 128,
+     .heap = 256 * 1024,
+     .pages = 512},
+    {.name = "partner",
+     .program = "partner",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 1,
+     .cpu = 1,
+     .queue = 64,
+     .heap = 64 * 1024,
+     .pages = 256},
+    {.name = "short",
+     .program = "short",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 1,
+     .cpu = 0,
+     .queue = 16,
+     .heap = 64 * 1024,
+     .pages = 16},
 };
 
 static const struct baton_wire wires[] = {

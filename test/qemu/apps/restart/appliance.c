@@ -5,8 +5,24 @@
 #include "apps/baton.h"
 
 static const struct baton_service services[] = {
-    {"phoenix", "phoenix", BATON_ISOLATED, BATON_RESTART, 3, 1, 64, 64 * 1024, 64},
-    {"watcher", "watcher", BATON_ISOLATED, BATON_STOP, 1, 2, 64, 64 * 1024, 64},
+    {.name = "phoenix",
+     .program = "phoenix",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_RESTART,
+     .threads = 3,
+     .cpu = 1,
+     .queue = 64,
+     .heap = 64 * 1024,
+     .pages = 64},
+    {.name = "watcher",
+     .program = "watcher",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 1,
+     .cpu = 2,
+     .queue = 64,
+     .heap = 64 * 1024,
+     .pages = 64},
 };
 
 static const struct baton_wire wires[] = {

@@ -5,9 +5,33 @@
 #include "apps/baton.h"
 
 static const struct baton_service services[] = {
-    {"forward", "forward", BATON_ISOLATED, BATON_STOP, 1, 2, 1024, 512 * 1024, 256},
-    {"rogue", "rogue", BATON_ISOLATED, BATON_STOP, 2, 1, 16, 64 * 1024, 64},
-    {"keeper", "keeper", BATON_ISOLATED, BATON_STOP, 1, 3, 16, 64 * 1024, 64},
+    {.name = "forward",
+     .program = "forward",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 1,
+     .cpu = 2,
+     .queue = 1024,
+     .heap = 512 * 1024,
+     .pages = 256},
+    {.name = "rogue",
+     .program = "rogue",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 2,
+     .cpu = 1,
+     .queue = 16,
+     .heap = 64 * 1024,
+     .pages = 64},
+    {.name = "keeper",
+     .program = "keeper",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 1,
+     .cpu = 3,
+     .queue = 16,
+     .heap = 64 * 1024,
+     .pages = 64},
 };
 
 static const struct baton_wire wires[] = {
