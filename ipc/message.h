@@ -30,6 +30,8 @@ struct thread;
 /* What a message is besides an ordinary one: one look at `special` tells that it is nothing of all this. */
 #define MESSAGE_CALL    (1u << 0) /* rpc: `caller` waits for the reply */
 #define MESSAGE_REQUEST (1u << 1) /* the answer goes to a reply port: ipc/request.h */
+#define MESSAGE_CHARGED                                                                                      \
+    (1u << 2) /* in a port: counted among those that its sender may have there, ipc/service.h */
 
 struct message {
     uint32_t special;         /* MESSAGE_...; 0 when it comes from the pool */

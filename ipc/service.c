@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "core/timer.h"
+#include "ipc/message.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
 #include "ipc/rpc.h"
@@ -146,6 +147,12 @@ unsigned service_charge(struct service *service, unsigned count)
     return granted;
 }
 
+void service_charge_mark(const struct service *service, struct message *const *messages, unsigned count)
+{
+    for (unsigned i = 0; service->row->messages && i < count; i++)
+        messages[i]->special |= MESSAGE_CHARGED;
+}
+
 void service_uncharge(struct service *service, unsigned count)
 {
     if (count && service->row->messages)
@@ -159,8 +166,10 @@ void service_taken_count(struct message *const *messages, unsigned count)
     while (!first->row)
         first++; /* of the appliance's table: message.source counts from there, and the kernel wrote it */
     for (unsigned i = 0; i < count; i++)
-        if (messages[i]->abi.source >= BATON_SOURCE_SERVICE)
+        if (messages[i]->special & MESSAGE_CHARGED) {
+            messages[i]->special &= ~MESSAGE_CHARGED;
             service_uncharge(&services[first - services + messages[i]->abi.source - BATON_SOURCE_SERVICE], 1);
+        }
 }
 
 /* ---- Counters that outlive the service's memory: all count up from boot ---- */

@@ -137,9 +137,11 @@ bool service_thread_start(struct service *service, unsigned slot, uint64_t entry
 
 /*
  * Of the messages that the service may have waiting in ports (row->messages) `count` are to be sent: returns how many may,
- * and counts those. service_uncharge: they were not sent after all. Any CPU.
+ * and counts those. service_charge_mark: these are they, and have their source. service_uncharge: so many were not sent after
+ * all. Any CPU.
  */
 unsigned service_charge(struct service *service, unsigned count);
+void service_charge_mark(const struct service *service, struct message *const *messages, unsigned count);
 void service_uncharge(struct service *service, unsigned count);
 
 /* These messages have left a port, received or dropped: their senders may send others. One load when nobody has a limit. */

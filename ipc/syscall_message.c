@@ -156,6 +156,7 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
         service_uncharge(service, granted);
         return filled;
     }
+    service_charge_mark(service, batch.messages, (unsigned)filled);
     if (observed())
         observe_send(port, batch.messages, (unsigned)filled);
     int64_t sent = syscall_send_filled(service, port, batch.messages, (unsigned)filled, duplicate, args[4]);
@@ -336,6 +337,7 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
         service_uncharge(service, 1);
         return error;
     }
+    service_charge_mark(service, batch.messages, 1);
     uint64_t deadline = timer_deadline(args[4]);
     rpc_begin(batch.messages[0]);
     int sent = batch_send(service, port, batch.messages, 1, args[4]);
