@@ -120,7 +120,6 @@ static bool control_send(const struct handle *handle, const char *text, size_t l
     bool sent = message_alloc(&message, 1) == 1;
 
     if (sent) {
-        message->caller = NULL;
         message->abi = (struct baton_message){
             .length = (uint32_t)length, .inline_length = (uint8_t)length, .source = handle->source};
         memcpy(message->abi.data, text, length);

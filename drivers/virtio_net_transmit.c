@@ -71,7 +71,7 @@ static inline void descriptors_make(struct transmit_table *table, const struct m
 __attribute__((noinline, cold)) static void message_refuse(struct virtio_net *net, struct message *message)
 {
     net_drop(net,
-             message->caller                     ? DROP_TX_REQUEST
+             message->special                    ? DROP_TX_REQUEST
              : message->abi.length < FRAME_LEAST ? DROP_TX_RUNT
                                                  : DROP_TX_GIANT,
              message);
@@ -116,7 +116,7 @@ static unsigned messages_send(struct virtio_net *net)
         uint64_t first = *(const header_word *)(const void *)&message->abi;
         uint32_t length = (uint32_t)first;
 
-        if (length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST || message->caller) {
+        if (length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST || message->special) {
             message_refuse(net, message);
             continue;
         }
