@@ -54,6 +54,11 @@ void boot_ledger_init(void);
 uint64_t boot_ipc_phys(void);
 uint32_t boot_ipc_pages(void);
 
+/* ---- policy.c ---- */
+
+/* How pages change hands: the settings unmap= (dash without it) and tlb= (broadcast). Once the services are made. */
+void boot_policy_init(void);
+
 /* ---- cpus.c ---- */
 
 /* The calling CPU's registers, beyond what entry.S set: counters, timer access. */

@@ -24,8 +24,8 @@
 #include "mm/space.h"
 #include "mm/unmap.h"
 
-/* Message objects that can be elsewhere than in a port: in an interface's two rings, a batch in the hands of each thread,
-   and in the magazines of each CPU. With the places of all ports, there is always one more. */
+/* Message objects that can be elsewhere than in a port: in an interface's two rings, a batch in the hands of each thread
+   (twice: by value, the sender's pages in an object and their copies in another), and in the magazines of each CPU. With the places of all ports, there is always one more. */
 #define MESSAGES_THREAD BATON_BATCH
 #define MESSAGES_CPU    POOL_MAGAZINE
 
@@ -35,8 +35,8 @@ static unsigned messages_needed(void)
 
     while (thread_at(threads))
         threads++;
-    return port_places() + (nic_count() + !!nic_capture()) * board_nic_messages + threads * MESSAGES_THREAD +
-           cpu_count * MESSAGES_CPU;
+    return port_places() + (nic_count() + !!nic_capture()) * board_nic_messages +
+           2 * threads * MESSAGES_THREAD + cpu_count * MESSAGES_CPU;
 }
 
 /* An appliance that is wired to interfaces is nothing without one, but for looking at where the board has none yet. */
@@ -95,6 +95,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     config = boot_config(&config_size);
     if (!services_config(config, config_size) || !services_create(nic_count()))
         boot_fail("the appliance %s is not as it should be: see above", appliance.name);
+    boot_policy_init();
     message_pool_init(messages_needed());
     requests_init(port_places());
     boot_ledger_init();

@@ -216,6 +216,12 @@ struct baton_service {
     uint32_t
         messages; /* messages of its own that may wait in ports at once: BATON_ELIMIT for who sends more */
     uint32_t watchdog; /* ms: messages wait for it and it has received none for that long: a fault */
+    /*
+     * Its trust set: services that give the same name here form one; NULL: none. All members must trust each other fully: with
+     * the setting unmap=path the pages that circulate inside the set are memory that they share. Any member can read and change
+     * what another owns or has sent, at any time, and finds in a fresh page what another left there.
+     */
+    const char *trust;
 };
 #define BATON_THREADS      8
 #define BATON_RESTARTS_MAX 16

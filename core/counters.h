@@ -25,6 +25,7 @@ enum counter {
     COUNT_TLB_REISSUED,       /* TLBIs issued again by a receiver */
     COUNT_TLB_QUEUED,         /* unmaps left in a queue */
     COUNT_TLB_SKIPPED,        /* unmaps that needed no invalidation: no translation was ever made */
+    COUNT_TLB_KEPT,           /* hand-overs inside a trust set that left the translations as they are */
     COUNT_TLB_IPI,            /* interrupts sent to make another CPU invalidate */
     COUNT_TLB_EPOCH,          /* unmaps that a receiver found complete by comparing numbers */
     COUNT_TLB_FAST,           /* unmaps by a TLBI that nobody waited for at once (figure 3C) */

@@ -10,7 +10,7 @@
  *     0xffffff80_0000_0000           linear map: all RAM but the image and the IPC frames; devices, as probed
  *     0xffffffc0_0000_0000           the image
  *     0xffffffd0_0000_0000           kernel stacks, each with an unmapped gap below it
- *     0xffffffe0_0000_0000           one private window per CPU, to scrub an IPC frame through
+ *     0xffffffe0_0000_0000           private windows of each CPU, to scrub and copy IPC frames through
  */
 #ifndef CORE_LAYOUT_H
 #define CORE_LAYOUT_H

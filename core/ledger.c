@@ -136,10 +136,10 @@ bool ledger_read(struct ledger_reader *reader, struct ledger_entry *entry)
 const char *ledger_event_name(unsigned event)
 {
     static const char *const names[LEDGER_EVENTS] = {
-        "nothing",  "get",      "send",  "receive", "duplicate", "release", "filled",
-        "sent-out", "freed",    "map",   "unmap",   "protect",   "ticket",  "complete",
-        "pass",     "rollover", "flush", "lazy",    "violation", "switch",  "start",
-        "stop",     "policy",   "call",  "taken",   "return",    "run",     "told",
+        "nothing", "get",    "send",      "receive", "duplicate", "release",  "filled", "sent-out",
+        "freed",   "map",    "unmap",     "protect", "ticket",    "complete", "pass",   "rollover",
+        "flush",   "lazy",   "violation", "switch",  "start",     "stop",     "policy", "call",
+        "taken",   "return", "run",       "told",    "copy",
     };
 
     return event < LEDGER_EVENTS ? names[event] : "unknown";

@@ -56,6 +56,7 @@ enum ledger_event {
     LEDGER_RETURN,    /* it ends; detail: thread | number << 8 | the result's low 32 bits << 32 */
     LEDGER_RUN,       /* this CPU runs another thread; detail: thread */
     LEDGER_TOLD, /* TLBs or queues know of what this CPU had unmapped; detail: kind | table << 8 | pages << 16 */
+    LEDGER_COPY, /* with unmap=copy: bytes of another page were copied to it; detail: bytes | from page << 32 */
     LEDGER_EVENTS
 };
 

@@ -169,6 +169,9 @@ static const struct command commands[] = {
     {"start", "SERVICE", "begins a new life of a stopped service", command_start},
     {"kill", "SERVICE", "ends a service as a fault would: by its policy it starts again", command_kill},
     {"move", "SERVICE THREAD CPU", "lets a thread of a service go on on another CPU", command_move},
+    {"policy", "[unmap=U] [tlb=T]", "how pages change hands, and what each way has cost; or changes it",
+     command_policy},
+    {"trust", "[SERVICE SET]", "trust sets, or puts a service into one, or into `none`", command_trust},
     {"halt", "", "powers off", command_halt},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -179,6 +182,19 @@ static void command_help(const char *argument, const char *board)
     (void)board;
     for (unsigned i = 0; i < COMMANDS; i++)
         console_print("%-10s %-12s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+}
+
+bool console_word(const char **arguments, char *word, size_t size)
+{
+    size_t length = 0;
+
+    while (**arguments == ' ')
+        ++*arguments;
+    for (; **arguments && **arguments != ' '; ++*arguments)
+        if (length + 1 < size)
+            word[length++] = **arguments;
+    word[length] = 0;
+    return length;
 }
 
 /* Cuts the next word out of the line; NULL when there is none. */

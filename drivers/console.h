@@ -50,6 +50,18 @@ void command_start(const char *argument, const char *board);
 void command_kill(const char *argument, const char *board);
 void command_move(const char *argument, const char *board);
 
+/*
+ * Copies the next word of a command's arguments into `word` (cut when it does not fit, which no known word does) and moves on
+ * behind it. False when there is none.
+ */
+bool console_word(const char **arguments, char *word, size_t size);
+
+/* The answers to `policy` and `trust`, and their parts of `stats` and `stats json` (policy.c). */
+void command_policy(const char *argument, const char *board);
+void command_trust(const char *argument, const char *board);
+void stats_print_policy(void);
+void stats_print_policy_json(void);
+
 /* The answers to `stats` and `stats json` (stats.c). */
 void stats_print(const char *board);
 void stats_print_json(const char *board);

@@ -245,6 +245,7 @@ void stats_print_json(const char *board)
                   counter_sum(COUNT_TLB_FAST), counter_sum(COUNT_TLB_EPOCH), counter_sum(COUNT_TLB_PASSES),
                   counter_sum(COUNT_TLB_ASID), counter_sum(COUNT_TLB_RANGE),
                   counter_sum(COUNT_TLB_ROLLOVERS));
+    stats_print_policy_json();
     capture_count(&sent, &missed);
     console_print("\"capture\": {\"records\": %lu, \"missed\": %lu}, ", sent, missed);
     console_print("\"faults\": {\"lazy_maps\": %lu, \"violations\": %lu}, \"switches\": %lu}\n",
@@ -302,6 +303,7 @@ void stats_print(const char *board)
         "asynchronous: %lu fast, %lu queued; %lu passes; receivers: %lu compared numbers, %lu issued again\n",
         counter_sum(COUNT_TLB_FAST), counter_sum(COUNT_TLB_QUEUED), counter_sum(COUNT_TLB_PASSES),
         counter_sum(COUNT_TLB_EPOCH), counter_sum(COUNT_TLB_REISSUED));
+    stats_print_policy();
     console_print("faults: %lu lazy maps, %lu violations\n", counter_sum(COUNT_LAZY_MAPS),
                   counter_sum(COUNT_VIOLATIONS));
 }

@@ -8,6 +8,7 @@
 #include "ipc/message.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
+#include "ipc/policy.h"
 #include "ipc/port.h"
 #include "ipc/request.h"
 #include "ipc/rpc.h"
@@ -177,6 +178,8 @@ static bool fill(struct service *service, struct message *message, const struct 
     unsigned count = piece_count(header.shape);
     if (inline_length(header.shape) + pieces_read(&message->abi, from, count) != (uint32_t)header.shape)
         return false;
+    if (count && policy_now() == POLICY_COPY)
+        return false;
     header_write(&message->abi, &header, source, 0);
     inline_copy(&message->abi, from, header.shape);
     if (count && !pages_give(service, message, flags, to))
@@ -210,11 +213,13 @@ int64_t direct_send(struct service *service, const uint64_t *args)
 
 /* ---- Receive ---- */
 
-/* No rpc, no books and blocks. */
+/* No rpc, no books and blocks, nothing to be copied. */
 static bool is_plain(const struct message *message)
 {
     uint64_t flags = 0;
 
+    if (message->abi.pieces && policy_now() == POLICY_COPY)
+        return false;
     for (unsigned i = 0; i < message->abi.pieces; i++)
         flags |= message->abi.piece[i].offset;
     return !message->special && !(flags & ~(uint64_t)(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY));

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/timer.h"
 #include "ipc/page.h"
+#include "ipc/page_set.h"
 #include "ipc/port.h"
 #include "ipc/rpc.h"
 #include "ipc/service.h"
@@ -140,6 +141,7 @@ void service_finish(struct service *service)
     uint32_t lost = ports_close(service);
     rpc_abort_service(service);
     uint32_t released = page_release_all(service->space);
+    page_set_member_died(service->space);
     service->life.lost += lost;
     ledger_note(cpu_self(), LEDGER_STOP, service->space->number, LEDGER_NO_PAGE, released);
     log_print("service %s stopped: %u pages given back, %u messages dropped\n", service->name, released,

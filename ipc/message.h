@@ -34,11 +34,12 @@ struct thread;
     (1u << 2) /* in a port: counted among those that its sender may have there, ipc/service.h */
 
 struct message {
-    uint32_t special;         /* MESSAGE_...; 0 when it comes from the pool */
-    uint32_t request;         /* which entry of the requests */
-    struct thread *caller;    /* rpc: who waits for the reply */
-    uint64_t reply_sequence;  /* which of the caller's calls, or of the entry's requests, this is */
-    uint64_t reserved;        /* keeps the header on a 32-byte boundary */
+    uint32_t special;        /* MESSAGE_...; 0 when it comes from the pool */
+    uint32_t request;        /* which entry of the requests */
+    struct thread *caller;   /* rpc: who waits for the reply */
+    uint64_t reply_sequence; /* which of the caller's calls, or of the entry's requests, this is */
+    struct message
+        *original; /* with TRANSFER_COPY: the sender's own pages (ipc/copy.h); not looked at otherwise */
     struct baton_message abi; /* what crosses the boundary */
 };
 

@@ -10,6 +10,7 @@
 #include "core/ledger.h"
 #include "core/log.h"
 #include "core/seed.h"
+#include "ipc/page_set.h"
 #include "ipc/policy.h"
 #include "mm/frame.h"
 #include "mm/space.h"
@@ -134,7 +135,7 @@ static enum unmap_kind unmap_choose(const struct table *table, bool shared, unsi
 {
     uint32_t others = __atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & ~(1u << cpu_number());
 
-    if (policy_now() == POLICY_SYNCHRONOUS)
+    if (policy_now() == POLICY_SYNCHRONOUS || how & LOSE_NOW)
         return UNMAP_SYNCHRONOUS;
     if (how & LOSE_RELEASE)
         return UNMAP_SLOW; /* deallocation: whoever gets the page next waits, and nobody may soon */
@@ -201,8 +202,10 @@ int page_get(struct space *space, uint32_t *pages, unsigned count)
 {
     if (!page_account(space, (int)count))
         return BATON_ELIMIT;
-    unsigned got = page_pool_take(pages, count);
-    for (unsigned i = 0; i < got; i++)
+    unsigned got = page_set_take(space, space->number, pages, count), mapped = got;
+    if (got < count)
+        got += page_pool_take(pages + got, count - got);
+    for (unsigned i = mapped; i < got; i++)
         page_take_over(pages[i], space->number, STATE_CACHED, STATE_FILLER(PAGE_NOBODY)); /* reads as zero */
     ledger_note_pages(cpu_self(), LEDGER_GET, space->number, pages, got);
     if (got < count)
@@ -232,12 +235,15 @@ int page_duplicate(struct space *space, uint32_t number)
     return result;
 }
 
-/* Gives one ownership up. `freed` says whether it was the last of all; the unmap may still be gathered then. */
-static int release_one(struct space *space, uint32_t number, bool *freed)
+/*
+ * Gives one ownership up. `freed` says whether it was the last of all; the unmap may still be gathered then. `kept`: it was, and
+ * there was none, as the space's pool takes the page as it is.
+ */
+static int release_one(struct space *space, uint32_t number, bool *freed, bool *kept)
 {
     struct page *page = page_checked(number);
 
-    *freed = false;
+    *freed = *kept = false;
     if (!page || (page_plainly_not_owner(page, space->number) && !seed(SEED_DOUBLE_RELEASE)))
         return BATON_EOWNER;
     uint64_t state = page_lock(page);
@@ -246,10 +252,11 @@ static int release_one(struct space *space, uint32_t number, bool *freed)
         slot = &page->slots[0];
     if (slot) {
         uint32_t total = page_total(page);
-        page_slot_lose(page, slot, total > 1, LOSE_RELEASE);
+        *kept = total == 1 && page_set_keeps(space, page);
+        page_slot_lose(page, slot, total > 1, LOSE_RELEASE | (*kept ? LOSE_KEEP : 0));
         ledger_note(cpu_self(), LEDGER_RELEASE, space->number, number, total - 1);
         *freed = !page->used;
-        if (*freed) /* of a trust set: other tables have it too (page 9) */
+        if (*freed && !*kept) /* of a trust set: other tables have it too (page 9) */
             page_unmap(page, page_record(page)->mapped, false, LOSE_RELEASE);
     }
     if (*freed)
@@ -261,15 +268,19 @@ static int release_one(struct space *space, uint32_t number, bool *freed)
 
 int page_release_batch(struct space *space, const uint32_t *pages, unsigned count)
 {
-    uint32_t freed[BATON_BATCH];
-    unsigned done = 0, free = 0;
+    uint32_t freed[BATON_BATCH], keep[BATON_BATCH];
+    unsigned done = 0, free = 0, kept = 0;
     int result = 0;
 
-    for (bool last; done < count && !(result = release_one(space, pages[done], &last)); done++)
-        if (last)
+    for (bool last, in_set; done < count && !(result = release_one(space, pages[done], &last, &in_set));
+         done++)
+        if (in_set)
+            keep[kept++] = pages[done];
+        else if (last)
             freed[free++] = pages[done];
     unmap_flush();
     page_pool_give(freed, free);
+    page_set_give(space, keep, kept);
     if (space->number && done)
         __atomic_fetch_sub(&space->pages, done, __ATOMIC_RELAXED);
     return done ? (int)done : result;

@@ -3,6 +3,7 @@
 #include "core/cpu.h"
 #include "core/ledger.h"
 #include "core/seed.h"
+#include "ipc/page_set.h"
 #include "ipc/page_state.h"
 
 #define NONE UINT32_MAX
@@ -118,15 +119,14 @@ uint32_t page_limbo_count(void)
     return sum;
 }
 
-/* Pages are short: whatever is in a limbo is completed, by dropping the ASIDs that it waits for. True when there was any. */
-static bool limbos_empty(void)
+/* Pages are short: whatever is in a limbo is completed, by dropping the ASIDs that it waits for. */
+static void limbos_empty(void)
 {
     uint32_t pages[BATON_BATCH];
     struct unmap_record *records[BATON_BATCH];
-    bool any = false;
 
     for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
-        for (unsigned taken; (taken = limbo_take(&limbos[cpu], pages, BATON_BATCH, true)); any = true) {
+        for (unsigned taken; (taken = limbo_take(&limbos[cpu], pages, BATON_BATCH, true));) {
             for (unsigned i = 0; i < taken; i++)
                 records[i] = &page_records[pages[i]];
             unmap_complete_all(records, taken);
@@ -134,7 +134,6 @@ static bool limbos_empty(void)
                 ledger_note(cpu_self(), LEDGER_COMPLETE, 0, pages[i], 1);
             pages_free(pages, taken);
         }
-    return any;
 }
 
 unsigned page_pool_take(uint32_t *pages, unsigned count)
@@ -144,7 +143,10 @@ unsigned page_pool_take(uint32_t *pages, unsigned count)
         page_limbo_reap();
     }
     unsigned got = pool_take(&page_pool, pages, count);
-    if (got < count && limbos_empty())
+    if (got < count) {
+        page_sets_give_back(); /* to the limbos */
+        limbos_empty();
         got += pool_take(&page_pool, pages + got, count - got);
+    }
     return got;
 }

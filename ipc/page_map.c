@@ -75,6 +75,7 @@ static uint64_t owner_map(struct space *space, struct page *page, uint64_t state
 int page_map(struct space *space, const struct baton_piece *pieces, unsigned count)
 {
     int result = 0;
+    bool made = false;
 
     if (!space->table)
         return BATON_EOWNER;
@@ -85,11 +86,14 @@ int page_map(struct space *space, const struct baton_piece *pieces, unsigned cou
         uint64_t state = page_lock(page);
         if (!page_slot(page, space->number))
             result = BATON_EOWNER;
-        else if (!pagetable_ipc_entry(&space->table->pages, pieces[i].page))
+        else if (!pagetable_ipc_entry(&space->table->pages, pieces[i].page)) {
             state = owner_map(space, page, state);
+            made = true;
+        }
         page_unlock(page, state);
     }
-    pagetable_ipc_publish();
+    if (made)
+        pagetable_ipc_publish();
     return result;
 }
 

@@ -133,7 +133,7 @@ int page_send(struct space *space, const struct baton_piece *piece, unsigned fla
         if (seed(SEED_PENDING_LOST))
             pending_lose(page);
         page_note_giver(page, space->number);
-        cpu->counters[COUNT_TLB_SKIPPED]++;
+        cpu->counters[state & STATE_MAPPED ? COUNT_TLB_KEPT : COUNT_TLB_SKIPPED]++;
         cpu->counters[COUNT_PAGES_MOVED]++;
         ledger_note(cpu, LEDGER_SEND, space->number, piece->page, flags);
         return 0;
@@ -171,7 +171,11 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     int result = page_slot_gain(page, space->number);
     if (result)
         page_slot_gain(page, 0);
-    page_unmap(page, strays(page, space), false, 0);
+    uint64_t stray = strays(page, space);
+    /* It left its set on the way, unseen by its sender, who did not narrow it */
+    if (stray && page_total(page) == 1)
+        state = hull_narrow(state, piece);
+    page_unmap(page, stray, false, 0);
     unmap_flush(); /* so that what is waited for is known */
     /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
        knew before. */

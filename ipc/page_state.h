@@ -142,6 +142,8 @@ int page_slot_gain(struct page *page, unsigned space);
 #define LOSE_TRUSTED (1u << 0) /* sent, and the sender believes that the receiver trusts it */
 #define LOSE_RELEASE (1u << 1) /* given up: nobody waits for the unmap but whoever gets the page next */
 #define LOSE_KEEP    (1u << 2) /* sent inside a trust set: the translations stay (page 9) */
+#define LOSE_NOW                                                                                             \
+    (1u << 3) /* a trust that ends: nobody may reach the page there any more when the call returns */
 
 /*
  * One ownership less; the last one of the space takes its translation away. Lock held; `slot` is no longer valid. `shared`: there

@@ -7,8 +7,10 @@
 #include "core/cpu.h"
 #include "core/ledger.h"
 #include "core/timer.h"
+#include "ipc/copy.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
+#include "ipc/policy.h"
 #include "ipc/port.h"
 #include "ipc/request.h"
 #include "ipc/rpc.h"
@@ -25,6 +27,9 @@ struct batch {
     uint64_t addresses[BATON_BATCH]; /* of the service's messages, copied once */
     struct message *messages[BATON_BATCH];
     unsigned count;
+    bool by_value; /* with unmap=copy: the messages have pages of their own, */
+    struct message
+        *originals[BATON_BATCH]; /* and these the sender's, until it is known who has which: see ipc/copy.h */
 };
 
 static bool running(const struct service *service)
@@ -67,7 +72,8 @@ static void note_taken(const struct service *service, int count)
 static unsigned page_flags(uint64_t flags)
 {
     return (flags & BATON_DUPLICATE ? PAGE_SEND_DUPLICATE : 0) |
-           (flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0);
+           (flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0) |
+           (policy_now() == POLICY_COPY ? TRANSFER_COPY : 0);
 }
 
 /*
@@ -80,15 +86,37 @@ static int batch_fill(struct service *service, struct batch *batch, uint32_t sou
     unsigned got = message_alloc(batch->messages, batch->count), filled = 0;
     int result = got ? 0 : BATON_ENOMEM;
 
+    batch->by_value = flags & TRANSFER_COPY;
     for (; filled < got; filled++) {
         result = transfer_in(service, batch->addresses[filled], batch->messages[filled], flags, to);
         if (result)
             break;
         batch->messages[filled]->abi.source = source;
+        if (batch->by_value)
+            batch->originals[filled] = batch->messages[filled]->original;
     }
     unmap_flush();
     message_free(batch->messages + filled, got - filled);
     return filled ? (int)filled : result;
+}
+
+/* The first `count` messages of the batch are gone. What the sender had in them by value is its pool's again. */
+static void batch_gone(const struct service *service, const struct batch *batch, unsigned count)
+{
+    for (unsigned i = 0; batch->by_value && i < count; i++)
+        copy_settle(service->space, batch->originals[i]);
+}
+
+/* Message `index` of the batch stays with its sender. */
+static void batch_undo(struct service *service, const struct batch *batch, unsigned index, bool duplicate,
+                       const struct space *to)
+{
+    struct message *message = batch->messages[index];
+
+    if (batch->by_value && batch->originals[index])
+        copy_undo(message, batch->originals[index], to);
+    transfer_undo(service, message, duplicate);
+    message_free(&message, 1);
 }
 
 /* Station 7: into the port; waits for room until `deadline`. Returns how many went, or an error when none
@@ -133,6 +161,20 @@ int64_t syscall_send_filled(struct service *service, struct port *port, struct m
     return sent;
 }
 
+/* The same for a batch that has pages of its own. */
+static int64_t send_by_value(struct service *service, struct port *port, const struct batch *batch,
+                             unsigned count, bool duplicate, uint64_t timeout)
+{
+    int sent = batch_send(service, port, batch->messages, count, timeout);
+
+    for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < count; i++)
+        batch_undo(service, batch, i, duplicate, port->receiver->space);
+    batch_gone(service, batch, sent < 0 ? 0 : (unsigned)sent);
+    if (sent > 0)
+        service->counts[cpu_number()].messages_out += (unsigned)sent;
+    return sent;
+}
+
 int64_t syscall_send(struct service *service, const uint64_t *args)
 {
     struct batch batch;
@@ -159,7 +201,9 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
     service_charge_mark(service, batch.messages, (unsigned)filled);
     if (observed())
         observe_send(port, batch.messages, (unsigned)filled);
-    int64_t sent = syscall_send_filled(service, port, batch.messages, (unsigned)filled, duplicate, args[4]);
+    int64_t sent = batch.by_value ? send_by_value(service, port, &batch, (unsigned)filled, duplicate, args[4])
+                                  : syscall_send_filled(service, port, batch.messages, (unsigned)filled,
+                                                        duplicate, args[4]);
     service_uncharge(service, granted - (sent > 0 ? (unsigned)sent : 0));
     return sent;
 }
@@ -289,17 +333,19 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
  * The request never got into the port. The caller must be able to tell whose it is now: with BATON_EFULL it still is the
  * caller's, with BATON_EDEAD (and BATON_ETIMEOUT, after it was sent) it is gone.
  */
-static int rpc_unsent(struct service *service, struct message *request, int error)
+static int rpc_unsent(struct service *service, const struct batch *batch, int error, const struct space *to)
 {
+    struct message *request = batch->messages[0];
+
     rpc_cancel();
     request->special = 0;
     service_uncharge(service, 1);
     if (error == BATON_EDEAD) {
         message_drop(request);
+        batch_gone(service, batch, 1);
         return BATON_EDEAD;
     }
-    transfer_undo(service, request, false);
-    message_free(&request, 1);
+    batch_undo(service, batch, 0, false, to);
     return BATON_EFULL;
 }
 
@@ -342,7 +388,8 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
     rpc_begin(batch.messages[0]);
     int sent = batch_send(service, port, batch.messages, 1, args[4]);
     if (sent < 0)
-        return rpc_unsent(service, batch.messages[0], sent);
+        return rpc_unsent(service, &batch, sent, port->receiver->space);
+    batch_gone(service, &batch, 1);
     service->counts[cpu_number()].messages_out++;
     if ((error = rpc_wait(&reply, deadline)))
         return error;
@@ -370,14 +417,14 @@ int64_t syscall_request(struct service *service, const uint64_t *args)
     if (!error) {
         int sent = batch_send(service, port, batch.messages, 1, args[4]);
         if (sent > 0) {
+            batch_gone(service, &batch, 1);
             service->counts[cpu_number()].messages_out++;
             return 0;
         }
         error = sent;
         request_unsent(batch.messages[0]);
     }
-    transfer_undo(service, batch.messages[0], false);
-    message_free(batch.messages, 1);
+    batch_undo(service, &batch, 0, false, port->receiver->space);
     return error;
 }
 
@@ -400,17 +447,18 @@ static int64_t reply_by_port(struct service *service, uint64_t token, uint64_t a
         return BATON_EOWNER;
     batch.addresses[0] = address;
     batch.count = 1;
-    int result = batch_fill(service, &batch, 0, page_flags(flags), request_asker(request));
+    const struct space *to = request_asker(request);
+    int result = batch_fill(service, &batch, 0, page_flags(flags), to);
     if (result < 0) {
         request_unclaim(request, service);
         return result;
     }
     result = request_answer(request, batch.messages[0], service, row_number(service));
     if (result < 0) {
-        transfer_undo(service, batch.messages[0], false);
-        message_free(batch.messages, 1);
+        batch_undo(service, &batch, 0, false, to);
         return result;
     }
+    batch_gone(service, &batch, 1);
     service->counts[cpu_number()].messages_out++;
     return 0;
 }
@@ -435,6 +483,7 @@ int64_t syscall_reply(struct service *service, const uint64_t *args)
         return filled;
     }
     rpc_answer(caller, batch.messages[0]);
+    batch_gone(service, &batch, 1);
     service->counts[cpu_number()].messages_out++;
     return 0;
 }

@@ -2,7 +2,9 @@
 #include "ipc/transfer.h"
 #include "core/cpu.h"
 #include "core/log.h"
+#include "ipc/copy.h"
 #include "ipc/page.h"
+#include "ipc/policy.h"
 #include "ipc/rpc.h"
 #include "ipc/service.h"
 #include "ipc/user.h"
@@ -165,6 +167,12 @@ int transfer_in(struct service *service, uint64_t address, struct message *messa
 
     if (result)
         return result;
+    if (flags & TRANSFER_COPY) {
+        result = copy_send(service->space, message, duplicate, to);
+        if (result)
+            return result;
+        sent = abi->pieces;
+    }
     while (sent < abi->pieces && !(result = page_send(service->space, &abi->piece[sent], flags, to)))
         sent++;
     if (result) {
@@ -228,6 +236,11 @@ int transfer_out(struct service *service, uint64_t address, struct message *mess
     unsigned first, words = inline_words(abi, &first);
     int fault = 0;
 
+    if (abi->pieces && abi->source < BATON_SOURCE_SERVICE && policy_now() == POLICY_COPY) {
+        int result = copy_receive(message, service->space);
+        if (result)
+            return result;
+    }
     if (abi->pieces) {
         int result = pieces_out(service, abi, map, trust);
         if (result)

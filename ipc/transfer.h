@@ -48,6 +48,7 @@ bool transfer_writable(const struct service *service, uint64_t address, uint64_t
  * gathered: unmap_flush() before the message goes into a port. After an error the service owns all that it owned. Errors: EFAULT,
  * EINVAL, EOWNER, EOWNERS.
  */
+#define TRANSFER_COPY (1u << 8) /* a flag beside those of page_send: by value, see ipc/copy.h */
 int transfer_in(struct service *service, uint64_t address, struct message *message, unsigned flags,
                 const struct space *to);
 

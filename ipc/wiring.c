@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/setting.h"
 #include "core/string.h"
+#include "ipc/page_set.h"
 #include "ipc/port.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
@@ -171,6 +172,8 @@ static bool service_create(const struct baton_service *row)
     service->space = space_create(row->name, placement == BATON_ISOLATED, row->pages);
     if (!service->space)
         return mistake("more services than spaces", row->name);
+    if (row->trust && page_set_join(service->space, row->trust) < 0)
+        return mistake("the name of a trust set is [a-z0-9-], at most 15, and not `none`", row->name);
     memory_map(service);
     for (unsigned i = 0; i < row->threads; i++)
         if (!(service->threads[i] = thread_create_service(service, row->name)))

@@ -11,6 +11,19 @@ static struct pagetable kernel;
 static uint64_t image_phys;
 static unsigned zero_block; /* bytes of one DC ZVA; 0: plain stores */
 
+/* The private windows of a CPU, each with an unmapped page behind it. */
+enum window {
+    WINDOW_SCRUB,
+    WINDOW_FROM,
+    WINDOW_TO,
+    WINDOWS
+};
+
+static uint64_t window_at(unsigned cpu, enum window window)
+{
+    return WINDOW_BASE + (cpu * WINDOWS + window) * 2 * PAGE_SIZE;
+}
+
 void kernel_map_init(const struct image_layout *image)
 {
     uint64_t offset = image->phys - IMAGE_BASE;
@@ -25,10 +38,11 @@ void kernel_map_init(const struct image_layout *image)
     pagetable_map(&kernel, image->data_start, image->data_start + offset, image->data_end - image->data_start,
                   MAP_WRITE);
     /* The windows' tables are made now: an entry of them changes in contexts that must not allocate. */
-    for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
-        pagetable_window(&kernel, WINDOW_BASE + cpu * 2 * PAGE_SIZE, image->phys);
-        pagetable_window(&kernel, WINDOW_BASE + cpu * 2 * PAGE_SIZE, 0);
-    }
+    for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+        for (unsigned window = 0; window < WINDOWS; window++) {
+            pagetable_window(&kernel, window_at(cpu, window), image->phys, false);
+            pagetable_window(&kernel, window_at(cpu, window), 0, false);
+        }
 }
 
 void kernel_map_ram(uint64_t phys, uint64_t size)
@@ -88,18 +102,64 @@ static void zero_range(char *start, char *end)
     memset(start, 0, (uint64_t)(end - start));
 }
 
+/* Puts a frame into a window of this CPU; the caller's ISB makes it usable. */
+static char *window_open(enum window window, uint64_t frame, bool writable)
+{
+    uint64_t address = window_at(cpu_number(), window);
+
+    pagetable_window(&kernel, address, frame, writable);
+    return (char *)address;
+}
+
+/* Takes it out again; complete after windows_settle. */
+static void window_close(const char *window)
+{
+    pagetable_window(&kernel, (uint64_t)window, 0, false);
+    arch_tlbi_page_local((uint64_t)window,
+                         0); /* else the next use on this CPU would still reach this frame */
+}
+
+static void windows_settle(void)
+{
+    arch_dsb_nsh(); /* else the TLBI may not be complete when the window is used again */
+    arch_isb();
+    cpu_self()->counters[COUNT_TLB_BARRIERS] += 1;
+}
+
 void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
 {
-    uint64_t window = WINDOW_BASE + cpu_number() * 2 * PAGE_SIZE;
-    char *bytes = (char *)window;
+    char *bytes = window_open(WINDOW_SCRUB, frame, true);
 
-    pagetable_window(&kernel, window, frame);
     arch_isb(); /* else the zeroing may run ahead under the invalid entry */
     zero_range(bytes, bytes + start);
     zero_range(bytes + end, bytes + PAGE_SIZE);
-    pagetable_window(&kernel, window, 0);
-    arch_tlbi_page_local(window, 0); /* else the next scrub on this CPU would still write to this frame */
-    arch_dsb_nsh();                  /* else the TLBI may not be complete when the window is used again */
-    arch_isb();
-    cpu_self()->counters[COUNT_TLB_BARRIERS] += 1;
+    window_close(bytes);
+    windows_settle();
+}
+
+/* Eight words at any address: four LDP and four STP. May alias whatever is copied. */
+struct line {
+    uint64_t words[8];
+} __attribute__((packed, may_alias));
+
+static void copy_range(char *to, const char *from, uint32_t bytes)
+{
+    for (; bytes >= sizeof(struct line); bytes -= (uint32_t)sizeof(struct line)) {
+        *(struct line *)to = *(const struct line *)from;
+        to += sizeof(struct line);
+        from += sizeof(struct line);
+    }
+    memcpy(to, from, bytes);
+}
+
+void kernel_map_copy(uint64_t to, uint64_t from, uint32_t offset, uint32_t length)
+{
+    const char *source = window_open(WINDOW_FROM, from, false);
+    char *target = window_open(WINDOW_TO, to, true);
+
+    arch_isb(); /* else the copying may run ahead under the invalid entries */
+    copy_range(target + offset, source + offset, length);
+    window_close(source);
+    window_close(target);
+    windows_settle();
 }

@@ -99,12 +99,12 @@ void pagetable_map(struct pagetable *table, uint64_t va, uint64_t pa, uint64_t s
     arch_isb();
 }
 
-void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa)
+void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa, bool writable)
 {
     uint64_t *entry = entry_at(table, va, 3);
 
     invariant(!pa != !(*entry & PTE_VALID), "pagetable 1");
-    arch_pte_store(entry, pa ? pa | pagetable_attributes(MAP_WRITE) | PTE_TABLE : 0);
+    arch_pte_store(entry, pa ? pa | pagetable_attributes(writable ? MAP_WRITE : 0) | PTE_TABLE : 0);
     arch_dsb_ishst(); /* else the access (or the TLBI) that follows may be overtaken by a walk of the old
                          entry */
 }

@@ -40,7 +40,7 @@ void pagetable_create(struct pagetable *table, uint32_t ipc_pages);
 void pagetable_map(struct pagetable *table, uint64_t va, uint64_t pa, uint64_t size, unsigned flags);
 
 /* Puts one page of the kernel's table to `pa` (window, never executable) or takes it away (pa = 0). */
-void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa);
+void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa, bool writable);
 
 /* ---- IPC pages: entries by page number ---- */
 

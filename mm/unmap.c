@@ -1,5 +1,6 @@
 /* Unmapping: see unmap.h. What is gathered, how TLBs are told, and what a record waits for; the queues are in unmap_queue.c. */
 #include "mm/unmap.h"
+#include <stddef.h>
 #include "core/irq.h"
 #include "core/ledger.h"
 #include "core/log.h"
@@ -301,4 +302,17 @@ void unmap_refresh(struct table *table, uint32_t page)
     arch_isb();
     cpu_self()->counters[COUNT_TLB_LOCAL]++;
     cpu_self()->counters[COUNT_TLB_BARRIERS]++;
+}
+
+void unmap_settle(void)
+{
+    for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+        uint64_t flags = arch_irq_save();
+        uint32_t ticket =
+            unmap_queue_push(cpu, NULL, NULL, 0); /* nothing is queued: the next pass is all that is wanted */
+        if (cpu != cpu_number())
+            irq_send(cpu, IPI_UNMAP);
+        unmap_queue_wait(cpu, ticket);
+        arch_irq_restore(flags);
+    }
 }

@@ -140,6 +140,13 @@ void unmap_ipi(void *argument);
 void unmap_ring(const struct unmap_record *record);
 
 /*
+ * Waits until each CPU has made a pass that began after the call. A pass is made outside of any hand-over of a page, or while
+ * the CPU holds or waits for that page's lock: so afterwards no other CPU goes on with what it read before, but for pages whose
+ * lock it holds. Called by threads, with interrupts let in. Cost: an interrupt for each CPU.
+ */
+void unmap_settle(void);
+
+/*
  * Read-only to writable: only this CPU must not go on with its stale read-only entry. On another CPU such an
  * entry costs a fault that finds the entry writable and comes here too.
  */

@@ -45,7 +45,7 @@ class Guest:
         self.machine = Machine(words + ["-icount", "shift=0,sleep=off"])
         try:
             self.machine.wait_ready()
-            self.policy = self.machine.stats().get("policy", "synchronous")
+            self.policy = self.machine.stats()["policy"]["unmap"]
         except BaseException:
             self.machine.kill()
             raise

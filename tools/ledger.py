@@ -17,7 +17,7 @@ from tools.common import Failure
 VERSION = 1
 EVENTS = ["nothing", "get", "send", "receive", "duplicate", "release", "filled", "sent-out", "freed", "map", "unmap",
           "protect", "ticket", "complete", "pass", "rollover", "flush", "lazy", "violation", "switch", "start", "stop",
-          "policy", "call", "taken", "return", "run", "told"]
+          "policy", "call", "taken", "return", "run", "told", "copy"]
 CALLS = ["send", "receive", "rpc", "reply", "page_get", "page_duplicate", "page_release", "port_find", "thread_start",
          "yield", "sleep", "exit", "log", "counters", "setting", "thread_move"]
 POLICIES = ["copy", "synchronous", "dash", "path"]  # enum policy

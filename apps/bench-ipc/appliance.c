@@ -17,6 +17,8 @@ static const struct baton_service services[] = {
         .queue = 2048,
         .heap = 64 * 1024,
         .pages = 8192,
+        .trust =
+            "bench", /* with unmap=path: the pages that go back and forth are memory that the three share */
     },
     {
         .name = "near",
@@ -28,6 +30,8 @@ static const struct baton_service services[] = {
         .queue = 2048,
         .heap = 64 * 1024,
         .pages = 8192,
+        .trust =
+            "bench", /* with unmap=path: the pages that go back and forth are memory that the three share */
     },
     {
         .name = "far",
@@ -39,6 +43,8 @@ static const struct baton_service services[] = {
         .queue = 2048,
         .heap = 64 * 1024,
         .pages = 8192,
+        .trust =
+            "bench", /* with unmap=path: the pages that go back and forth are memory that the three share */
     },
 };
 

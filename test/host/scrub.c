@@ -1,5 +1,6 @@
 /*
- * kernel_map_scrub (mm/kernel_map.h) without the window, which no host address can stand for. Checks its contract.
+ * kernel_map_scrub and kernel_map_copy (mm/kernel_map.h) without the windows, which no host address can stand for. Checks the
+ * first one's contract.
  */
 #include "core/layout.h"
 #include "mm/kernel_map.h"
@@ -16,4 +17,9 @@ void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
     machine_counts.scrubs++;
     memset(bytes, 0, start);
     memset(bytes + end, 0, PAGE_SIZE - end);
+}
+
+void kernel_map_copy(uint64_t to, uint64_t from, uint32_t offset, uint32_t length)
+{
+    memcpy((uint8_t *)machine_memory(to) + offset, (const uint8_t *)machine_memory(from) + offset, length);
 }

@@ -16,6 +16,7 @@
 #define END           (IMAGE_BASE + 0x30000)
 #define PXN           (UINT64_C(1) << 53)
 #define UXN           (UINT64_C(1) << 54)
+#define WINDOWS       (3 * CPUS_MAX)
 #define DEVICE(entry) (((entry) >> 2 & 7) == 0)
 
 static const struct image_layout image = {
@@ -157,16 +158,17 @@ static void test_windows_are_ready(void **state)
     (void)state;
     begin();
     uint64_t free = frame_free_bytes();
-    for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
-        assert_int_equal(walk(WINDOW_BASE + cpu * 2 * PAGE_SIZE), 0);
+    for (unsigned i = 0; i < WINDOWS; i++)
+        assert_int_equal(walk(WINDOW_BASE + i * 2 * PAGE_SIZE), 0);
     struct pagetable kernel = {.root = kernel_map_root()};
-    for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
-        uint64_t window = WINDOW_BASE + cpu * 2 * PAGE_SIZE;
-        pagetable_window(&kernel, window, 0x80000000 + cpu * PAGE_SIZE);
-        assert_int_equal(ENTRY_FRAME(walk(window)), 0x80000000 + cpu * PAGE_SIZE);
-        assert_int_equal(walk(window + PAGE_SIZE), 0); /* a gap to the next CPU's */
+    for (unsigned i = 0; i < WINDOWS; i++) {
+        uint64_t window = WINDOW_BASE + i * 2 * PAGE_SIZE;
+        pagetable_window(&kernel, window, 0x80000000 + i * PAGE_SIZE, i & 1);
+        assert_int_equal(ENTRY_FRAME(walk(window)), 0x80000000 + i * PAGE_SIZE);
+        assert_int_equal(ENTRY_WRITABLE(walk(window)), i & 1);
+        assert_int_equal(walk(window + PAGE_SIZE), 0); /* a gap to the next one */
     }
-    check_rules(WINDOW_BASE, 2 * CPUS_MAX * PAGE_SIZE);
+    check_rules(WINDOW_BASE, 2 * WINDOWS * PAGE_SIZE);
     assert_int_equal(frame_free_bytes(), free);
 }
 
