@@ -19,6 +19,7 @@ UNITS = {
     "transfer": "test_transfer",
     "request": "test_request",
     "core": "test_core",
+    "ledger": "test_ledger",
     "string": "test_string",
 }
 

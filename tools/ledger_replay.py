@@ -2,8 +2,8 @@
 Replays a ledger against the rules of ownership and unmapping: the invariants of ipc/page.h and mm/unmap.h, and figure 3 of the
 paper. What it finds is what the kernel did and should not have done; the words of a complaint begin with the rule.
 
-A trace from the boot (trace=on) that lost nothing is judged whole. Of one that begins later, what a page was before its first
-event is not known, and is not judged. A trace with losses is refused: what is missing could be anything.
+A trace from the boot (trace=on) that lost nothing is judged whole. Of one that begins later, a page is judged from
+when it is handed out or free: what was before is not known. A trace with losses is refused: what is missing could be anything.
 
     python3 -m tools.ledger_replay FILE...
 """
@@ -79,13 +79,7 @@ class Replay:
     def table_of(self, space):
         return self.trace.spaces[space].table if space in self.trace.spaces else None
 
-    def adopt(self, page, space, count=1):
-        """A page of which nothing is known belongs to who acts on it."""
-        if page.owners is None:
-            page.owners = collections.Counter({space: count})
-
     def own(self, page, space):
-        self.adopt(page, space)
         self.require(page.owners[space] > 0, "page 6", f"{self.trace.space_name(space)} does not own the page")
 
     def lose(self, page, space, count=1):
@@ -160,13 +154,11 @@ class Replay:
         self.require(not strays, "page 3", f"tables {strays} have the page mapped, and none of their spaces owns it")
 
     def duplicate(self, event, page):
-        self.adopt(page, event.space, event.detail - 1)
         self.own(page, event.space)
         self.gain(page, event.space)
         self.require(page.total() == event.detail, "page 1", f"{page.total()} ownerships are accounted for")
 
     def release(self, event, page):
-        self.adopt(page, event.space, event.detail + 1)
         self.own(page, event.space)
         count = page.total() - event.detail
         self.require(1 <= count <= page.owners[event.space], "page 1",
@@ -209,10 +201,9 @@ class Replay:
     def unmap(self, event, page):
         kind, table, holders = ledger.unmap_of(event)
         protect = event.event == "protect"
-        if self.whole:
-            self.require(table in page.mapped, "unmap", f"table {table} has no entry for the page")
-            self.require(not protect or page.mapped[table], "unmap", f"the entry in table {table} was not writable")
-        shared = page.owners is not None and page.total() > 1
+        self.require(table in page.mapped, "unmap", f"table {table} has no entry for the page")
+        self.require(not protect or page.mapped[table], "unmap", f"the entry in table {table} was not writable")
+        shared = page.total() > 1
         if protect:
             page.mapped[table] = False
         else:
@@ -243,7 +234,7 @@ class Replay:
         cpu, number = ledger.ticket_of(event)
         # By now that CPU may have made the pass; but not when the entry was cleared.
         made = max((ended.get(cpu, 0) for teller, _, ended in page.untold.values() if teller == event.cpu), default=0)
-        self.require(page.untold or not self.whole, "unmap 3", "nothing was unmapped that the ticket could be for")
+        self.require(page.untold, "unmap 3", "nothing was unmapped that the ticket could be for")
         self.require(number > made, "unmap 3",
                      f"the ticket names a pass that CPU {cpu} had made before the unmap: it was at {made}")
         page.tickets[cpu] = number
@@ -296,6 +287,8 @@ class Replay:
         self.counts[event.event] += 1
         if event.event in self.OF_PAGES:
             page = self.pages[event.page]
+            if page.owners is None and event.event not in ("get", "freed"):
+                return
             self.OF_PAGES[event.event](self, event, page)
             if event.event in self.ENDS_CHOICE:
                 page.unmapped = None
