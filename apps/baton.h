@@ -366,6 +366,12 @@ __attribute__((noreturn)) void abort(void);
 int baton_call_send(int port, struct baton_message *const *messages, unsigned count, uint64_t flags,
                     uint64_t timeout);
 
+/* One message, without a list of them: see baton_send and baton_receive. */
+int baton_call_send_one(int port, struct baton_message *message, uint64_t zero, uint64_t flags,
+                        uint64_t timeout);
+int baton_call_receive_one(int port, struct baton_message *message, uint64_t zero, uint64_t flags,
+                           uint64_t timeout);
+
 /* The pieces of messages of which duplicates went: their pages have more than one owner now. */
 void baton_message_mark_shared(struct baton_message *const *messages, unsigned count);
 
@@ -380,12 +386,15 @@ static inline int baton_send_batch(int port, struct baton_message *const *messag
 
 static inline int baton_send(int port, struct baton_message *message, uint64_t flags, uint64_t timeout)
 {
-    return baton_send_batch(port, &message, 1, flags, timeout);
+    int sent = baton_call_send_one(port, message, 0, flags, timeout);
+    if ((flags & BATON_DUPLICATE) && sent > 0)
+        baton_message_mark_shared(&message, 1);
+    return sent;
 }
 
 static inline int baton_receive(int port, struct baton_message *message, uint64_t flags, uint64_t timeout)
 {
-    return baton_receive_batch(port, &message, 1, flags, timeout);
+    return baton_call_receive_one(port, message, 0, flags, timeout);
 }
 
 #endif

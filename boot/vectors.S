@@ -19,6 +19,7 @@
         .set    FRAME_ELR, 256
         .set    FRAME_ESR, 272
         .set    CPU_OVERFLOW_STACK, 8   /* core/cpu.h asserts it */
+        .set    ESR_SVC, 0x15           /* core/trap.h */
         .set    STACK_BIT, 14           /* log2 of KERNEL_STACK_SIZE */
 
         .text
@@ -74,6 +75,31 @@
         ldp     x28, x29, [sp, #224]
         .endm
 
+        /*
+         * A vector: a system call or a fault of a service. A call is a function call for the service (AAPCS64): what a function
+         * must keep, x19 to x28, the C code keeps by itself, so of these only a fault saves the rest of the frame.
+         */
+        .macro  sync_from_service
+        .balign 128
+        sub     sp, sp, #FRAME
+        stp     x0, x1, [sp, #0]
+        stp     x2, x3, [sp, #16]
+        stp     x4, x5, [sp, #32]
+        stp     x6, x7, [sp, #48]
+        stp     x8, x9, [sp, #64]
+        stp     x10, x11, [sp, #80]
+        stp     x12, x13, [sp, #96]
+        stp     x14, x15, [sp, #112]
+        stp     x16, x17, [sp, #128]
+        stp     x18, x19, [sp, #144]
+        stp     x28, x29, [sp, #224]
+        mrs     x9, esr_el1
+        mrs     x10, sp_el0
+        mrs     x11, elr_el1
+        mrs     x12, spsr_el1
+        b       service_sync
+        .endm
+
         /* A vector: from a service. */
         .macro  from_service handler
         .balign 128
@@ -115,7 +141,7 @@
         .global vectors
 vectors:
         /* EL1 on SP_EL0: a trusted service */
-        from_service service_sync
+        sync_from_service
         from_service service_irq
         from_nowhere 2
         from_nowhere 3
@@ -125,7 +151,7 @@ vectors:
         from_nowhere 6
         from_nowhere 7
         /* EL0, AArch64: an isolated service */
-        from_service service_sync
+        sync_from_service
         from_service service_irq
         from_nowhere 10
         from_nowhere 11
@@ -142,14 +168,47 @@ vectors:
         .endm
 
         /*
-         * A system call or a fault of a service. The way of every message: keep it short. x29 is cleared, or the chain
-         * of kernel frames, and a backtrace with it, would go on into the service's stack.
+         * A system call or a fault of a service, x9 to x12 as sync_from_service read them. The way of every message: keep it
+         * short. x29 is cleared, or the chain of kernel frames, and a backtrace with it, would go on into the service's stack.
          */
 service_sync:
-        save_state x21
-        save_reason
+        stp     x30, x10, [sp, #FRAME_SP - 8]
+        stp     x11, x12, [sp, #FRAME_ELR]
+        lsr     x10, x9, #26
         mov     x29, xzr
-        call    trap_service_sync
+        cmp     x10, #ESR_SVC
+        b.ne    service_fault
+        str     x9, [sp, #FRAME_ESR]
+        call    trap_service_call
+
+        /* Back from the call: every register that it may have changed is the service's own again. */
+        ldp     x30, x10, [sp, #FRAME_SP - 8]
+        ldp     x11, x12, [sp, #FRAME_ELR]
+        msr     sp_el0, x10
+        msr     elr_el1, x11
+        msr     spsr_el1, x12
+        ldp     x0, x1, [sp, #0]
+        ldp     x2, x3, [sp, #16]
+        ldp     x4, x5, [sp, #32]
+        ldp     x6, x7, [sp, #48]
+        ldp     x8, x9, [sp, #64]
+        ldp     x10, x11, [sp, #80]
+        ldp     x12, x13, [sp, #96]
+        ldp     x14, x15, [sp, #112]
+        ldp     x16, x17, [sp, #128]
+        ldr     x18, [sp, #144]
+        ldr     x29, [sp, #232]
+        add     sp, sp, #FRAME
+        eret
+
+service_fault:
+        stp     x20, x21, [sp, #160]
+        stp     x22, x23, [sp, #176]
+        stp     x24, x25, [sp, #192]
+        stp     x26, x27, [sp, #208]
+        mrs     x10, far_el1
+        stp     x9, x10, [sp, #FRAME_ESR]
+        call    trap_service_fault
 
         /* Back to a service: SP is at the frame, and is the empty kernel stack again when it is popped. */
         .global trap_return

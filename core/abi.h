@@ -54,6 +54,8 @@ enum baton_call {
     BATON_CALL_BOOK_BIND,      /* book, pieces, count */
     BATON_CALL_BOOK_UNBIND,    /* book, pieces out, count */
     BATON_CALL_BOOK_TRIM,      /* book, bytes off the front, bytes off the end */
+    BATON_CALL_SEND_ONE,       /* port, message, 0, flags, timeout: one message without a list of them */
+    BATON_CALL_RECEIVE_ONE,    /* port, message, 0, flags, timeout */
     BATON_CALL_COUNT
 };
 

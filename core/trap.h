@@ -18,11 +18,15 @@ _Static_assert(sizeof(struct trapframe) == 288, "vectors.S saves 36 words");
 
 /*
  * Where boot/vectors.S goes with a frame, interrupts masked. Each may change the frame; a return goes back to
- * what was interrupted. The first three are implemented by ipc/fault.c, the others by core/panic.c.
+ * what was interrupted. The first is implemented by ipc/syscall.c, the next three by
+ * ipc/fault.c, the others by core/panic.c.
  */
 
-/* System call or fault of a service, at EL0 or on SP_EL0 at EL1. */
-void trap_service_sync(struct trapframe *frame);
+/*
+ * System call of a service, at EL0 or on SP_EL0 at EL1: of the frame, x19 to x28 and far are not filled in. And its faults.
+ */
+void trap_service_call(struct trapframe *frame);
+void trap_service_fault(struct trapframe *frame);
 /* Fault in the kernel itself. */
 void trap_kernel_sync(struct trapframe *frame);
 void trap_irq(struct trapframe *frame);

@@ -20,6 +20,8 @@
 static const char *const call_names[BATON_CALL_COUNT] = {
     [BATON_CALL_SEND] = "send",
     [BATON_CALL_RECEIVE] = "receive",
+    [BATON_CALL_SEND_ONE] = "send",
+    [BATON_CALL_RECEIVE_ONE] = "receive",
     [BATON_CALL_RPC] = "rpc",
     [BATON_CALL_REPLY] = "reply",
     [BATON_CALL_PAGE_GET] = "page_get",

@@ -20,6 +20,8 @@
 #include "mm/unmap.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
+/* A part of a straight line, not a function of its own. */
+#define INLINE static inline __attribute__((always_inline))
 
 /* The header of a message as it is copied: struct baton_message, in words. */
 struct header {
@@ -37,17 +39,17 @@ _Static_assert(offsetof(struct baton_message, inline_offset) == 4 &&
                    sizeof(struct header) == BATON_HEADER_BYTES,
                "struct header is the header of struct baton_message");
 
-static unsigned inline_offset(uint64_t shape)
+INLINE unsigned inline_offset(uint64_t shape)
 {
     return shape >> 32 & 0xff;
 }
 
-static unsigned inline_length(uint64_t shape)
+INLINE unsigned inline_length(uint64_t shape)
 {
     return shape >> 40 & 0xff;
 }
 
-static unsigned piece_count(uint64_t shape)
+INLINE unsigned piece_count(uint64_t shape)
 {
     return shape >> 48 & 0xff;
 }
@@ -62,39 +64,31 @@ typedef uint64_t piece_word __attribute__((may_alias));
 
 /* ---- What a service names ---- */
 
-/* Nobody wants to know of each message: else the calls in full tell it at all the right moments. */
-static bool unwatched(const struct cpu *cpu)
+/* Nobody wants to know of each message, or counts them: else the calls in full do so at all the right moments. */
+INLINE bool unwatched(const struct cpu *cpu)
 {
-    return LIKELY(!ledger_noting(cpu) && !observed());
+    return LIKELY(!ledger_noting(cpu) && !observed() && !service_messages_limited);
 }
 
 /* The port behind a handle with that right, or NULL. */
-static struct port *port_of(const struct service *service, uint64_t number, uint32_t right, uint32_t *source)
+INLINE struct port *port_of(const struct service *service, uint64_t number, uint32_t right, uint32_t *source)
 {
     const struct handle *handle = service_handle(service, number);
 
-    if (!handle || !(handle->rights & right))
+    if (!LIKELY(handle && handle->rights & right))
         return NULL;
     *source = handle->source;
     return handle->port;
 }
 
 /* A struct baton_message that the service may write to, or NULL. */
-static struct baton_message *place(const struct service *service, uint64_t address)
+INLINE struct baton_message *place(const struct service *service, uint64_t address)
 {
     return address & 7 ? NULL : transfer_place(service, address, sizeof(struct baton_message));
 }
 
-/* The one that the first of the pointers at `address` names. */
-static struct baton_message *place_named(const struct service *service, uint64_t address)
-{
-    const uint64_t *pointer = address & 7 ? NULL : transfer_place(service, address, sizeof *pointer);
-
-    return pointer ? place(service, __atomic_load_n(pointer, __ATOMIC_RELAXED)) : NULL;
-}
-
 /* The header, copied once; only the copy is looked at. False when it contradicts itself. */
-static bool header_read(struct header *to, const struct baton_message *from)
+INLINE bool header_read(struct header *to, const struct baton_message *from)
 {
     const struct header *words = (const void *)from;
 
@@ -105,7 +99,7 @@ static bool header_read(struct header *to, const struct baton_message *from)
            piece_count(to->shape) <= BATON_PIECES && !(to->shape >> 56);
 }
 
-static void header_write(struct baton_message *to, const struct header *header, uint32_t source,
+INLINE void header_write(struct baton_message *to, const struct header *header, uint32_t source,
                          uint64_t token)
 {
     struct header *words = (void *)to;
@@ -117,10 +111,12 @@ static void header_write(struct baton_message *to, const struct header *header, 
 }
 
 /* The inline bytes in use, and no others. */
-static void inline_copy(struct baton_message *to, const struct baton_message *from, uint64_t shape)
+INLINE void inline_copy(struct baton_message *to, const struct baton_message *from, uint64_t shape)
 {
     unsigned offset = inline_offset(shape), length = inline_length(shape);
 
+    if (!length)
+        return;
     if (LIKELY(!((offset | length) & 15))) {
         struct pair *out = (void *)(to->data + offset);
         const struct pair *in = (const void *)(from->data + offset);
@@ -134,7 +130,7 @@ static void inline_copy(struct baton_message *to, const struct baton_message *fr
 /* ---- Send ---- */
 
 /* Copies the pieces in; their length, or more than any message has when one is not plain: a book, a block, nonsense. */
-static uint32_t pieces_read(struct baton_message *to, const struct baton_message *from, unsigned count)
+INLINE uint32_t pieces_read(struct baton_message *to, const struct baton_message *from, unsigned count)
 {
     uint32_t length = 0;
 
@@ -168,7 +164,7 @@ static bool pages_give(struct service *service, struct message *message, uint64_
     return false;
 }
 
-static bool fill(struct service *service, struct message *message, const struct baton_message *from,
+INLINE bool fill(struct service *service, struct message *message, const struct baton_message *from,
                  uint32_t source, uint64_t flags, const struct space *to)
 {
     struct header header;
@@ -190,31 +186,28 @@ static bool fill(struct service *service, struct message *message, const struct 
 
 int64_t direct_send(struct service *service, const uint64_t *args)
 {
-    struct cpu *cpu = cpu_self();
     uint32_t source = 0;
     struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
-    /* Who may have so many messages in ports takes the way on which they are counted */
-    bool plain =
-        port && args[2] == 1 && !(args[3] & ~BATON_TRUSTED) && !service->row->messages && unwatched(cpu);
-    const struct baton_message *from = plain ? place_named(service, args[1]) : NULL;
-    struct message *message = from ? message_take() : NULL;
+    bool plain = port && !args[2] && !(args[3] & ~BATON_TRUSTED) && unwatched(cpu_self());
+    const struct baton_message *from = LIKELY(plain) ? place(service, args[1]) : NULL;
+    struct message *message = LIKELY(from) ? message_take() : NULL;
 
-    if (!message)
-        return syscall_send(service, args);
-    if (!fill(service, message, from, source, args[3], port->receiver->space)) {
+    if (!LIKELY(message))
+        return syscall_send_one(service, args);
+    if (!LIKELY(fill(service, message, from, source, args[3], port->receiver->space))) {
         message_give(message);
-        return syscall_send(service, args);
+        return syscall_send_one(service, args);
     }
-    if (!port_send_one(port, message))
+    if (!LIKELY(port_send_one(port, message)))
         return syscall_send_filled(service, port, &message, 1, false, args[4]);
-    service->counts[cpu->number].messages_out++;
+    service->counts[cpu_number()].messages_out++;
     return 1;
 }
 
 /* ---- Receive ---- */
 
 /* No rpc, no books and blocks, nothing to be copied. */
-static bool is_plain(const struct message *message)
+INLINE bool is_plain(const struct message *message)
 {
     uint64_t flags = 0;
 
@@ -248,7 +241,7 @@ static int pages_take(struct service *service, struct message *message, uint64_t
     return 0;
 }
 
-static int64_t deliver(struct service *service, struct baton_message *to, struct message *message,
+INLINE int64_t deliver(struct service *service, struct baton_message *to, struct message *message,
                        uint64_t flags)
 {
     const struct header *header = (const void *)&message->abi;
@@ -284,24 +277,24 @@ static int64_t receive_wait(struct service *service, struct port *port, struct b
     bool delivered = !self->direct;
     self->direct = NULL;
     self->direct_port = NULL;
-    return delivered ? 1 : syscall_receive(service, args);
+    return delivered ? 1 : syscall_receive_one(service, args);
 }
 
 int64_t direct_receive(struct service *service, const uint64_t *args)
 {
     uint32_t source, owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
     struct port *port = port_of(service, args[0], RIGHT_RECEIVE, &source);
-    bool plain = port && args[2] == 1 && !(args[3] & ~(BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) &&
+    bool plain = port && !args[2] && !(args[3] & ~(BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) &&
                  (!owned || owned < service->space->page_limit) && unwatched(cpu_self());
-    struct baton_message *to = plain ? place_named(service, args[1]) : NULL;
+    struct baton_message *to = LIKELY(plain) ? place(service, args[1]) : NULL;
 
-    if (!to)
-        return syscall_receive(service, args);
+    if (!LIKELY(to))
+        return syscall_receive_one(service, args);
     struct message *message = port_take_one(port);
-    if (!message)
+    if (!LIKELY(message))
         return args[4] == BATON_FOREVER ? receive_wait(service, port, to, args)
-                                        : syscall_receive(service, args);
-    if (!is_plain(message))
+                                        : syscall_receive_one(service, args);
+    if (!LIKELY(is_plain(message)))
         return syscall_deliver(service, args[1], message, args[3]);
     return deliver(service, to, message, args[3]);
 }
@@ -309,7 +302,7 @@ int64_t direct_receive(struct service *service, const uint64_t *args)
 /* ---- Call and reply ---- */
 
 /* A thread of this CPU that waits at the port, and at no other place, for what comes next; or NULL. */
-static struct thread *receiver_waiting(const struct cpu *cpu, const struct port *port)
+INLINE struct thread *receiver_waiting(const struct cpu *cpu, const struct port *port)
 {
     /* Threads are never gone. One that waits on another CPU has another number; so has one that is moving there. */
     struct thread *thread = __atomic_load_n(&port->receivers.first, __ATOMIC_RELAXED);
@@ -321,7 +314,7 @@ static struct thread *receiver_waiting(const struct cpu *cpu, const struct port 
 }
 
 /* From one service's memory to that of another, whose thread waits for it. */
-static void hand_over(struct service *from, struct thread *to, const struct baton_message *message,
+INLINE void hand_over(struct service *from, struct thread *to, const struct baton_message *message,
                       const struct header *header, uint32_t source, uint64_t token)
 {
     struct cpu *cpu = cpu_self();
@@ -336,7 +329,7 @@ static void hand_over(struct service *from, struct thread *to, const struct bato
 }
 
 /* Inline data alone, in a message that does not contradict itself. */
-static bool header_read_inline(struct header *header, const struct baton_message *from)
+INLINE bool header_read_inline(struct header *header, const struct baton_message *from)
 {
     return header_read(header, from) && !piece_count(header->shape) &&
            inline_length(header->shape) == (uint32_t)header->shape;

@@ -14,7 +14,6 @@
 #include "core/trap.h"
 #include "ipc/page.h"
 #include "ipc/service.h"
-#include "ipc/syscall.h"
 #include "ipc/thread.h"
 #include "ipc/user.h"
 #include "mm/space.h"
@@ -123,7 +122,7 @@ static bool fault_resolve(struct trapframe *frame, bool write)
     return true;
 }
 
-static void fault(struct trapframe *frame)
+void trap_service_fault(struct trapframe *frame)
 {
     unsigned class = ESR_CLASS(frame->esr);
     bool write = frame->esr & ISS_WRITE;
@@ -138,14 +137,6 @@ static void fault(struct trapframe *frame)
     else
         violation(frame, "an instruction that it may not use", false);
     thread_return();
-}
-
-void trap_service_sync(struct trapframe *frame)
-{
-    if (ESR_CLASS(frame->esr) == ESR_SVC)
-        syscall_dispatch(frame);
-    else
-        fault(frame);
 }
 
 void trap_kernel_sync(struct trapframe *frame)

@@ -74,15 +74,24 @@ static void waiters_remove(struct waiters *waiters, struct thread *thread)
     spin_unlock(&waiters->lock);
 }
 
-/* After a full barrier. Wakes all: they are the few threads of one service, or senders that look again. */
-static void waiters_wake(struct waiters *waiters)
+static __attribute__((noinline)) void waiters_wake_all(struct waiters *waiters)
 {
-    if (!__atomic_load_n(&waiters->count, __ATOMIC_RELAXED))
-        return;
     spin_lock(&waiters->lock);
     for (struct thread *thread = waiters->first; thread; thread = thread->wait_next[waiters->link])
         thread_wake(thread);
+    waiters->first = NULL;
+    __atomic_store_n(&waiters->count, 0, __ATOMIC_RELAXED);
     spin_unlock(&waiters->lock);
+}
+
+/*
+ * After a full barrier. Wakes all: they are the few threads of one service, or senders that look again. They wait no more: who
+ * finds nothing makes itself known again before it looks once more, and who sends many messages wakes them once.
+ */
+static inline void waiters_wake(struct waiters *waiters)
+{
+    if (__atomic_load_n(&waiters->count, __ATOMIC_RELAXED))
+        waiters_wake_all(waiters);
 }
 
 void port_receiver_add(struct port *port, struct thread *thread)

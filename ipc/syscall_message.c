@@ -175,7 +175,8 @@ static int64_t send_by_value(struct service *service, struct port *port, const s
     return sent;
 }
 
-int64_t syscall_send(struct service *service, const uint64_t *args)
+/* `list`: args[1] and args[2] are a list of messages; else args[1] is the one. */
+static int64_t send_call(struct service *service, const uint64_t *args, bool list)
 {
     struct batch batch;
     const struct handle *handle;
@@ -185,9 +186,11 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
 
     if (!port)
         return error;
-    if (args[3] & ~SEND_FLAGS)
+    if (args[3] & ~SEND_FLAGS || (!list && args[2]))
         return BATON_EINVAL;
-    if ((error = addresses_read(service, &batch, args[1], args[2])))
+    batch.addresses[0] = args[1];
+    batch.count = 1;
+    if (list && (error = addresses_read(service, &batch, args[1], args[2])))
         return error;
     unsigned granted = service_charge(service, batch.count);
     if (!granted)
@@ -206,6 +209,16 @@ int64_t syscall_send(struct service *service, const uint64_t *args)
                                                         duplicate, args[4]);
     service_uncharge(service, granted - (sent > 0 ? (unsigned)sent : 0));
     return sent;
+}
+
+int64_t syscall_send(struct service *service, const uint64_t *args)
+{
+    return send_call(service, args, true);
+}
+
+int64_t syscall_send_one(struct service *service, const uint64_t *args)
+{
+    return send_call(service, args, false);
 }
 
 /* ---- Receive ---- */
@@ -288,18 +301,27 @@ static int batch_deliver(struct service *service, struct batch *batch, unsigned 
     return delivered ? (int)delivered : error;
 }
 
-int64_t syscall_deliver(struct service *service, uint64_t addresses, struct message *message, uint64_t flags)
+int64_t syscall_deliver(struct service *service, uint64_t address, struct message *message, uint64_t flags)
 {
     struct batch batch;
-    /* The one buffer was there a moment ago; a thread beside this one may have changed the pointer to it since */
-    int error = buffers_check(service, &batch, addresses, 1);
 
-    if (error < 0) {
-        message_drop(message);
-        return error;
-    }
+    batch.addresses[0] = address;
     batch.messages[0] = message;
     return batch_deliver(service, &batch, 1, flags);
+}
+
+/* The buffers' addresses in `batch`: of a list the first, of which it is known that it can be written. */
+static int64_t receive_into(struct service *service, struct port *port, struct batch *batch,
+                            const uint64_t *args)
+{
+    /* Who owns none may always receive: a service that is allowed no page still gets messages without any */
+    uint32_t owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
+
+    if (owned && owned >= service->space->page_limit)
+        return BATON_ELIMIT;
+    int taken = batch_take(service, port, batch, args[1], args[4]);
+    note_taken(service, taken);
+    return taken < 0 ? taken : batch_deliver(service, batch, (unsigned)taken, args[3]);
 }
 
 int64_t syscall_receive(struct service *service, const uint64_t *args)
@@ -318,13 +340,25 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
     if ((error = buffers_check(service, &batch, args[1], 1)) < 0)
         return error;
     batch.count = (unsigned)args[2];
-    /* Who owns none may always receive: a service that is allowed no page still gets messages without any */
-    uint32_t owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
-    if (owned && owned >= service->space->page_limit)
-        return BATON_ELIMIT;
-    int taken = batch_take(service, port, &batch, args[1], args[4]);
-    note_taken(service, taken);
-    return taken < 0 ? taken : batch_deliver(service, &batch, (unsigned)taken, args[3]);
+    return receive_into(service, port, &batch, args);
+}
+
+int64_t syscall_receive_one(struct service *service, const uint64_t *args)
+{
+    struct batch batch;
+    const struct handle *handle;
+    int error;
+    struct port *port = port_of(service, args[0], RIGHT_RECEIVE, &handle, &error);
+
+    if (!port)
+        return error;
+    if (args[3] & ~RECEIVE_FLAGS || args[2] || args[1] & 7)
+        return BATON_EINVAL;
+    if (!transfer_writable(service, args[1], sizeof(struct baton_message)))
+        return BATON_EFAULT;
+    batch.addresses[0] = args[1];
+    batch.count = 1;
+    return receive_into(service, port, &batch, args);
 }
 
 /* ---- Call and reply ---- */

@@ -9,6 +9,8 @@ struct service;
 
 int64_t syscall_send(struct service *service, const uint64_t *args);
 int64_t syscall_receive(struct service *service, const uint64_t *args);
+int64_t syscall_send_one(struct service *service, const uint64_t *args);
+int64_t syscall_receive_one(struct service *service, const uint64_t *args);
 int64_t syscall_rpc(struct service *service, const uint64_t *args);
 int64_t syscall_reply(struct service *service, const uint64_t *args);
 /* The second halves of send, receive and rpc, for ipc/direct.c: of messages that are the kernel's already. */
@@ -16,7 +18,7 @@ struct message;
 struct port;
 int64_t syscall_send_filled(struct service *service, struct port *port, struct message *const *messages,
                             unsigned count, bool duplicate, uint64_t timeout);
-int64_t syscall_deliver(struct service *service, uint64_t addresses, struct message *message, uint64_t flags);
+int64_t syscall_deliver(struct service *service, uint64_t address, struct message *message, uint64_t flags);
 int64_t syscall_answered(struct service *service, uint64_t address, struct message *reply, uint64_t flags);
 
 int64_t syscall_request(struct service *service, const uint64_t *args);

@@ -234,6 +234,7 @@ static void test_waiting(void **state)
     assert_true(wakes[0] == 1 && wakes[1] == 1); /* all who wait */
     port_receiver_remove(port, &threads[0]);
     port_receiver_remove(port, &threads[0]); /* twice does no harm */
+    port_receiver_add(port, &threads[1]); /* who is woken waits no more */
     assert_int_equal(port_send(port, &messages[1], 1), 1);
     assert_true(wakes[0] == 1 && wakes[1] == 2);
     port_sender_add(port, &threads[2]);

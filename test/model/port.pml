@@ -95,7 +95,7 @@ again:
 #endif
         load(self, RECEIVERS, waiting);
         if
-        :: waiting -> notified[RECEIVER] = true
+        :: waiting -> atomic { notified[RECEIVER] = true; memory[RECEIVERS] = 0 } /* under the waiters' lock */
         :: else
         fi;
         waiting = 0;
@@ -117,7 +117,7 @@ inline sender_wake(s)
 {
     load(RECEIVER, WAITING(s), waiting);
     if
-    :: waiting -> notified[s] = true
+    :: waiting -> atomic { notified[s] = true; memory[WAITING(s)] = 0 }
     :: else
     fi;
     waiting = 0
