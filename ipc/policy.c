@@ -1,5 +1,6 @@
 /* The policy: see policy.h. */
 #include "ipc/policy.h"
+#include <stdbool.h>
 #include "core/arch.h"
 #include "core/cpu.h"
 #include "core/ledger.h"
@@ -83,14 +84,20 @@ void policy_begin(enum policy which, enum tlb_mode mode)
 void policy_change(enum policy which, enum tlb_mode mode)
 {
     enum policy last = policy_now();
+    /* What happens while CPUs change over one by one is counted under the policy of the two that may do all that the other
+       does: so nothing is ever copied under any policy but copy, nor queued under synchronous. */
+    bool counts_to_next = which == POLICY_COPY || last == POLICY_SYNCHRONOUS;
 
     if (which == last && mode == policy_tlb())
         return;
     if (which != last)
         page_sets_close();
-    counters_settle(last);
+    if (counts_to_next)
+        counters_settle(last);
     words_set(which, mode);
     unmap_settle(); /* else a CPU could still choose by the old policy when the change is said to be made */
+    if (!counts_to_next)
+        counters_settle(last);
     if (which != last)
         page_sets_open(which);
 }
