@@ -5,8 +5,24 @@
 #include "apps/baton.h"
 
 static const struct baton_service services[] = {
-    {"sender", "sender", BATON_ISOLATED, BATON_STOP, 2, 1, 16, 64 * 1024, 64},
-    {"receiver", "receiver", BATON_ISOLATED, BATON_STOP, 1, 3, 16, 64 * 1024, 64},
+    {.name = "sender",
+     .program = "sender",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 2,
+     .cpu = 1,
+     .queue = 16,
+     .heap = 64 * 1024,
+     .pages = 64},
+    {.name = "receiver",
+     .program = "receiver",
+     .placement = BATON_ISOLATED,
+     .on_fault = BATON_STOP,
+     .threads = 1,
+     .cpu = 3,
+     .queue = 16,
+     .heap = 64 * 1024,
+     .pages = 64},
 };
 
 static const struct baton_wire wires[] = {
