@@ -131,7 +131,7 @@ void page_slot_lose(struct page *page, struct slot *slot, bool shared, unsigned 
 
 /* ---- Unmapping: which of the three (DASH 3.4, figure 3) ---- */
 
-static enum unmap_kind unmap_choose(const struct table *table, bool shared, unsigned how)
+enum unmap_kind page_unmap_choose(const struct table *table, bool shared, unsigned how)
 {
     uint32_t others = __atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & ~(1u << cpu_number());
 
@@ -151,7 +151,8 @@ void page_unmap(struct page *page, uint64_t tables, bool shared, unsigned how)
     for (unsigned number = 0; tables >> number; number++)
         if (tables >> number & 1) {
             struct table *table = table_at(number);
-            unmap_page(table, page_number(page), unmap_choose(table, shared, how), shared, page_record(page));
+            unmap_page(table, page_number(page), page_unmap_choose(table, shared, how), shared,
+                       page_record(page));
         }
 }
 
@@ -165,7 +166,7 @@ void page_downgrade(struct page *page, unsigned how)
         struct table *table = table_at(number);
         if (mapped >> number & 1 &&
             pagetable_entry_writable(pagetable_ipc_entry(&table->pages, page_number(page))))
-            unmap_protect(table, page_number(page), unmap_choose(table, false, how), page_record(page));
+            unmap_protect(table, page_number(page), page_unmap_choose(table, false, how), page_record(page));
     }
 }
 

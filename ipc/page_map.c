@@ -83,6 +83,10 @@ int page_map(struct space *space, const struct baton_piece *pieces, unsigned cou
         struct page *page = page_checked(pieces[i].page);
         if (!page)
             return BATON_EOWNER;
+        if (page_map_sole(space, page)) {
+            made = true;
+            continue;
+        }
         uint64_t state = page_lock(page);
         if (!page_slot(page, space->number))
             result = BATON_EOWNER;
@@ -104,6 +108,10 @@ enum page_fault_result page_fault(struct space *space, uint64_t address, bool wr
 
     if (!page || page_plainly_not_owner(page, space->number))
         return PAGE_FAULT_NOT_OWNER;
+    if (page_map_sole(space, page)) {
+        pagetable_ipc_publish();
+        return PAGE_FAULT_MAPPED;
+    }
     uint64_t state = page_lock(page);
     struct slot *slot = page_slot(page, space->number);
     if (!slot)

@@ -125,8 +125,11 @@ int page_send(struct space *space, const struct baton_piece *piece, unsigned fla
     while (!(flags & PAGE_SEND_DUPLICATE) &&
            (state & STATE_SOLE) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
            hull_allows(state, piece, to)) {
-        if (state & STATE_MAPPED && !stays_in_set(space, to, page))
-            break;
+        if (state & STATE_MAPPED && !stays_in_set(space, to, page)) {
+            if (!page_send_sole(space, page, piece, flags))
+                break;
+            return 0;
+        }
         if (!__atomic_compare_exchange_n(&page->state, &state, sent_state(state, piece), true,
                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;

@@ -151,6 +151,9 @@ int page_slot_gain(struct page *page, unsigned space);
  */
 void page_slot_lose(struct page *page, struct slot *slot, bool shared, unsigned how);
 
+/* Which of the three unmaps a translation in this table gets (DASH 3.4, figure 3). */
+enum unmap_kind page_unmap_choose(const struct table *table, bool shared, unsigned how);
+
 /* Takes away the page's translation in each table of `tables`. Lock held. */
 void page_unmap(struct page *page, uint64_t tables, bool shared, unsigned how);
 
@@ -159,6 +162,13 @@ void page_downgrade(struct page *page, unsigned how);
 
 /* Bytes outside the hull that the space did not write itself are zeroed (page 7). Lock held; returns the new state. */
 uint64_t page_reveal(struct page *page, uint64_t state, unsigned space);
+
+/*
+ * The simple case of page_map and of page_send (ipc/page_sole.c): the space owns the page once, and alone; and nobody has it mapped,
+ * or the space alone, and what is to be unmapped is gathered. False: it is another case, and nothing has changed.
+ */
+bool page_map_sole(struct space *space, struct page *page);
+bool page_send_sole(struct space *space, struct page *page, const struct baton_piece *piece, unsigned flags);
 
 /* A page just taken from the pool becomes the space's; of the old word the bits in `keep` stay, `set` are
  * added. */

@@ -111,8 +111,9 @@ void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa, bool wr
 
 void pagetable_ipc_map(struct pagetable *table, uint32_t page, uint64_t pa, bool writable, bool user)
 {
-    unsigned flags = MAP_PRIVATE | (writable ? MAP_WRITE : 0) | (user ? MAP_USER : 0);
-    uint64_t entry = pa | pagetable_attributes(flags) | PTE_TABLE;
+    /* pagetable_attributes() of MAP_PRIVATE and the two, written out: this is on the path of every page that is looked at */
+    uint64_t entry = pa | PTE_VALID | PTE_ACCESSED | PTE_PXN | PTE_UXN | PTE_NORMAL | PTE_INNER |
+                     PTE_PRIVATE | PTE_TABLE | (writable ? 0 : PTE_READ_ONLY) | (user ? PTE_EL0 : 0);
     uint64_t old = table->ipc[page];
 
     invariant(!old || (old & ~PTE_READ_ONLY) == (entry & ~PTE_READ_ONLY), "pagetable 1");

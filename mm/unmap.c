@@ -165,12 +165,10 @@ static void tell_fast(struct unmap_cpu *own, uint32_t set)
     tickets_set(own, cpu->number, unmap_queue_issued());
 }
 
-void unmap_flush(void)
+void unmap_flush_gathered(void)
 {
     struct unmap_cpu *own = own_cpu();
 
-    if (!own->gathered)
-        return;
     if (!seed(SEED_MISSING_DSB)) {
         arch_dsb_ishst(); /* else a walker may fetch the old entry again after it was invalidated */
         cpu_self()->counters[COUNT_TLB_BARRIERS]++;

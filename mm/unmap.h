@@ -110,7 +110,12 @@ void unmap_protect(struct table *table, uint32_t page, enum unmap_kind kind, str
  * Tells the TLBs, or the queues, of all that this CPU has gathered; fills in the tickets. Cost: one DSB ISHST, the TLBIs, one
  * more DSB and an ISB when it is synchronous; for slow ones one lock for each CPU of the set.
  */
-void unmap_flush(void);
+void unmap_flush_gathered(void);
+static inline void unmap_flush(void)
+{
+    if (unmap_cpus[cpu_number()].gathered)
+        unmap_flush_gathered();
+}
 
 /* True when nothing of the record is pending any more; forgets what is complete. Compares numbers, no more. */
 bool unmap_through(struct unmap_record *record);

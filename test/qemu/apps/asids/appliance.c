@@ -4,9 +4,10 @@
  */
 #include "apps/baton.h"
 
-#define LINK(name, cpu)                                                                                      \
+#define LINK(link, where)                                                                                    \
     {                                                                                                        \
-        name, name, BATON_ISOLATED, BATON_STOP, 1, cpu, 64, 64 * 1024, 128                                   \
+        .name = link, .program = link, .placement = BATON_ISOLATED, .on_fault = BATON_STOP, .threads = 1,    \
+        .cpu = where, .queue = 64, .heap = 64 * 1024, .pages = 128                                           \
     }
 static const struct baton_service services[] = {
     LINK("s0", 0), LINK("s1", 1), LINK("s2", 2), LINK("s3", 3), LINK("s4", 0),
