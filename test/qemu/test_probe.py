@@ -11,7 +11,7 @@ import pytest
 from harness import wait_until
 from naming import named
 
-ROW = re.compile(r"^judge: (\w+) to (\w+), (untrusted|trusted), (untrusting|trusting): (\d+) rounds, (\d+) seen, "
+ROW = re.compile(r"^judge: (\w+) to (\w+), (untrusted|trusted), (untrusting|trusting): (\d+) rounds, (\d+) undone, (\d+) seen, "
                  r"(\d+) changed, latest (\d+) us, (\d+) lasted$", re.MULTILINE)
 # Figures 3A to 3D differ from the others in that somebody may see something.
 WAYS = {"sent": 1, "duplicated": 2, "shared": 4, "forwarded": 8, "kept": 16}
@@ -26,7 +26,7 @@ class Row:
         self.text = found.group(0)
         self.way, self.receiver = found.group(1, 2)
         self.sender_trusted, self.trusting = found.group(3) == "trusted", found.group(4) == "trusting"
-        self.rounds, self.seen, self.changed, self.latest, self.lasted = map(int, found.group(5, 6, 7, 8, 9))
+        self.rounds, self.undone, self.seen, self.changed, self.latest, self.lasted = map(int, found.group(*range(5, 11)))
 
 
 def probe(machine, rounds, limit):

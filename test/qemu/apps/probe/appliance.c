@@ -1,6 +1,7 @@
 /*
  * A former owner that probes: `giver` gives pages away and goes on using them from three CPUs; `taker`, `insider` and
  * `middle` receive; `judge` says what the next round is and counts what giver saw and changed. See protocol.h.
+ * giver and middle are a trust set.
  */
 #include "apps/baton.h"
 
@@ -13,7 +14,8 @@ static const struct baton_service services[] = {
      .cpu = 0,
      .queue = 16,
      .heap = 64 * 1024,
-     .pages = 64},
+     .pages = 64,
+     .trust = "pair"},
     {.name = "judge",
      .program = "judge",
      .placement = BATON_ISOLATED,
@@ -31,7 +33,7 @@ static const struct baton_service services[] = {
      .cpu = 3,
      .queue = 16,
      .heap = 64 * 1024,
-     .pages = 64},
+     .pages = 1024},
     {.name = "insider",
      .program = "insider",
      .placement = BATON_TRUSTED_SERVICE,
@@ -40,7 +42,7 @@ static const struct baton_service services[] = {
      .cpu = 3,
      .queue = 16,
      .heap = 64 * 1024,
-     .pages = 64},
+     .pages = 1024},
     {.name = "middle",
      .program = "middle",
      .placement = BATON_ISOLATED,
@@ -49,12 +51,13 @@ static const struct baton_service services[] = {
      .cpu = 3,
      .queue = 16,
      .heap = 64 * 1024,
-     .pages = 64},
+     .pages = 64,
+     .trust = "pair"},
 };
 
 static const struct baton_wire wires[] = {
-    {"giver", "judge"},  {"giver", "taker"}, {"giver", "insider"}, {"giver", "middle"},
-    {"middle", "taker"}, {"judge", "taker"}, {"judge", "insider"}, {"judge", "middle"},
+    {"giver", "judge"}, {"giver", "taker"},   {"giver", "insider"}, {"giver", "middle"}, {"middle", "taker"},
+    {"judge", "taker"}, {"judge", "insider"}, {"judge", "middle"},  {"taker", "giver"},  {"insider", "giver"},
 };
 
 const struct baton_appliance appliance = {

@@ -33,25 +33,35 @@ static bool patience_lost(void)
     return since && baton_time_ns() - since > patience * 1000000;
 }
 
-/* Uses the pages, one after the other, until that is a fault. Whether giver owns them any more is not asked. */
-static void probe(unsigned cpu)
+static bool given(void)
 {
-    bool writes = current.way != SHARED, seen = false;
+    return __atomic_load_n(&sent_at, __ATOMIC_RELAXED) != 0;
+}
+
+/* Uses the pages, one after the other, until that is a fault. Whether giver owns them any more is not asked. */
+static void probe(unsigned thread)
+{
+    bool writes = current.way != SHARED, moves = current.flags & ROUND_MOVING, seen = false;
+    unsigned cpu = thread;
 
     for (uint64_t probes = 1;; probes++) {
         volatile uint64_t *page = baton_page_address(pages[probes % page_count]);
         if (writes)
-            page[CPU_WORD(cpu)] = probes;
+            page[THREAD_WORD(thread)] = probes;
         if (page[SECRET_WORD] == secret_of(current) && !seen) {
             seen = true;
             tell(SEEN);
         }
         if (probes == page_count)
             __atomic_fetch_add(&ready, 1, __ATOMIC_RELEASE);
-        if (probes % PROBES_LOOK == 0 && patience_lost()) {
+        if (probes % PROBES_LOOK)
+            continue;
+        if (patience_lost()) {
             tell(LASTED);
             abort();
         }
+        if (moves && !given())
+            baton_thread_move(cpu = (cpu + 1) % GIVER_THREADS);
     }
 }
 
@@ -69,16 +79,36 @@ static void prepare(void)
         volatile uint64_t *page = baton_page_address(pages[i]);
         page[SECRET_WORD] = 1; /* nobody's secret; the words of the CPUs are zero */
     }
-    for (uintptr_t cpu = 1; cpu < GIVER_CPUS; cpu++)
+    for (uintptr_t cpu = 1; cpu < GIVER_THREADS; cpu++)
         if (baton_thread_start(prober, (void *)cpu, (unsigned)cpu) < 0)
             abort();
-    while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) < GIVER_CPUS - 1)
+    while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) < GIVER_THREADS - 1)
         baton_yield();
 }
 
 static void must_send(int port, struct baton_message *message, uint64_t flags)
 {
     if (baton_send(port, message, flags, BATON_FOREVER) < 0)
+        abort();
+}
+
+static void pages_message(struct baton_message *message)
+{
+    baton_message_init(message, 0);
+    message->type = PAGES;
+    for (unsigned i = 0; i < page_count; i++)
+        baton_message_append_page(message, pages[i], 0, BATON_PAGE_BYTES);
+}
+
+/* There and back, trusting each other: what is pending from the way there is so when they go again. */
+static void bounce(int port)
+{
+    uint64_t flags = BATON_TRUST_SENDER | (current.flags & ROUND_IMMEDIATE ? BATON_IMMEDIATE_ACCESS : 0);
+    struct baton_message message;
+
+    pages_message(&message);
+    must_send(port, &message, BATON_TRUSTED);
+    if (baton_receive(baton_port_find("giver"), &message, flags, BATON_FOREVER) < 0)
         abort();
 }
 
@@ -92,14 +122,16 @@ static void give(void)
     baton_message_init(&message, 0);
     message.type = NOTICE;
     message.tag = round_tag(current);
+    baton_message_append(&message, pages, (uint32_t)(page_count * sizeof pages[0]));
     must_send(port, &message, 0);
-    baton_message_init(&message, 0);
-    message.type = PAGES;
-    for (unsigned i = 0; i < page_count; i++)
-        baton_message_append_page(&message, pages[i], 0, BATON_PAGE_BYTES);
+    if (current.way == BOUNCED)
+        bounce(port);
+    pages_message(&message);
     if (current.way == SHARED || current.way == DUPLICATED)
         must_send(port, &message, flags | BATON_DUPLICATE);
-    if (current.way != DUPLICATED)
+    if (current.way == RELEASED)
+        baton_message_free(&message);
+    else if (current.way != DUPLICATED)
         must_send(port, &message, flags);
     __atomic_store_n(&sent_at, baton_time_ns(), __ATOMIC_RELAXED);
 }

@@ -5,13 +5,15 @@
 #include <stdbool.h>
 #include "test/qemu/apps/probe/protocol.h"
 
+#define FLAGS_ANY (ROUND_IMMEDIATE | ROUND_SENDER | ROUND_TOUCHED | ROUND_MOVING)
 #define LIVES_MAX 90 /* short lives of giver before it rests */
 
-static const char *const way_names[WAYS] = {"sent", "duplicated", "shared", "forwarded", "kept"};
+static const char *const way_names[WAYS] = {"sent", "duplicated", "shared",  "forwarded",
+                                            "kept", "bounced",    "released"};
 static const char *const receiver_names[RECEIVERS] = {"taker", "insider", "middle"};
 
 static struct count {
-    uint32_t rounds, seen, changed, lasted;
+    uint32_t rounds, undone, seen, changed, lasted;
     uint32_t latest; /* us after receive that a page still changed */
 } counts[WAYS][RECEIVERS][4];
 
@@ -25,7 +27,7 @@ static struct count *count_of(struct round which)
     return &counts[which.way][which.receiver][which.flags & (ROUND_TRUSTED | ROUND_TRUSTING)];
 }
 
-/* Each way that is chosen, in turn; then each trust, receiver and further flag. */
+/* Each way that is chosen, in turn; then each trust and receiver; further flags as they come. */
 static struct round round_after(struct round last)
 {
     uint32_t number = last.number + 1, turn = 0, chosen = 0;
@@ -39,27 +41,38 @@ static struct round round_after(struct round last)
     next.flags = turn & (ROUND_TRUSTED | ROUND_TRUSTING);
     turn >>= 2;
     next.receiver = next.way == KEPT ? MIDDLE : next.way != FORWARDED && turn % 2 ? INSIDER : TAKER;
-    next.flags |= (turn >> 1) * ROUND_IMMEDIATE & (ROUND_IMMEDIATE | ROUND_SENDER | ROUND_TOUCHED);
+    next.flags |= number * 2654435761u >> 16 & FLAGS_ANY;
     return next;
+}
+
+/* What became of the last round? */
+static uint64_t end(enum receiver receiver)
+{
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    message.type = END;
+    return baton_rpc(receivers[receiver], &message, &message, 0, BATON_FOREVER) < 0 ? UNDONE : message.tag;
 }
 
 /* The last round is over: giver lives again. */
 static void round_end(void)
 {
-    struct baton_message message;
     struct count *count = count_of(current);
 
     if (!current.number)
         return;
-    baton_message_init(&message, 0);
-    message.type = END;
-    message.tag = round_tag(current);
-    if (baton_rpc(receivers[current.receiver], &message, &message, 0, BATON_FOREVER) < 0)
-        return;
+    if (current.way == FORWARDED)
+        end(MIDDLE); /* by then it has sent on what it had */
+    uint64_t result = end((enum receiver)current.receiver);
     count->rounds++;
-    count->changed += message.tag >> 32 != 0;
-    if ((uint32_t)message.tag > count->latest)
-        count->latest = (uint32_t)message.tag;
+    if (result == UNDONE) {
+        count->undone++;
+        return;
+    }
+    count->changed += result >> 32 != 0;
+    if ((uint32_t)result > count->latest)
+        count->latest = (uint32_t)result;
 }
 
 static void print(void)
@@ -70,9 +83,10 @@ static void print(void)
     for (unsigned i = 0; i < WAYS * RECEIVERS * 4; i++) {
         const struct count *count = &counts[i / (RECEIVERS * 4)][i / 4 % RECEIVERS][i % 4];
         if (count->rounds)
-            baton_log("%s to %s, %s: %u rounds, %u seen, %u changed, latest %u us, %u lasted",
+            baton_log("%s to %s, %s: %u rounds, %u undone, %u seen, %u changed, latest %u us, %u lasted",
                       way_names[i / (RECEIVERS * 4)], receiver_names[i / 4 % RECEIVERS], trust[i % 4],
-                      count->rounds, count->seen, count->changed, count->latest, count->lasted);
+                      count->rounds, count->undone, count->seen, count->changed, count->latest,
+                      count->lasted);
     }
     baton_log("probe: %u rounds", current.number);
 }

@@ -21,6 +21,8 @@ enum way {
     SHARED,     /* a duplicate goes, then the rest, and the receiver makes the two one again: figure 3B */
     FORWARDED,  /* through middle, which trusts: what is pending travels on */
     KEPT,       /* by middle, which is in giver's trust set if there is one */
+    BOUNCED,    /* the receiver, which trusts, sends them back at once; then they are sent as in SENT */
+    RELEASED,   /* given up; the receiver takes what is free until it has them: nobody is trusted then */
     WAYS
 };
 
@@ -36,6 +38,7 @@ enum receiver {
 #define ROUND_IMMEDIATE 4u  /* and with BATON_IMMEDIATE_ACCESS */
 #define ROUND_SENDER    8u  /* the thread that sends probes too */
 #define ROUND_TOUCHED   16u /* middle looks at the pages before it sends them on */
+#define ROUND_MOVING    32u /* the probing threads go from CPU to CPU until the pages are given away */
 
 struct round {
     uint32_t number; /* from 1; 0: no round */
@@ -49,15 +52,16 @@ enum request {
     STOP,
     SEEN,   /* to judge: a probe has read the secret */
     LASTED, /* to judge: a thread was not cut off as long as its patience lasted */
-    NOTICE, /* to a receiver: pages of this round follow */
+    NOTICE, /* to a receiver: pages of this round follow; their numbers are inline */
     PAGES,  /* those */
-    END, /* from judge, rpc: what became of the round? The answer's tag: changes << 32 | us until the last */
+    END, /* from judge, rpc: what became of the round? The answer's tag: changes << 32 | us until the last; or UNDONE */
 };
+#define UNDONE UINT64_MAX /* giver was stopped while it was sending: the pages stayed its own */
 
-/* In each page: the secret, and a word for each CPU of giver, a cache line apart. */
-#define SECRET_WORD   0
-#define CPU_WORD(cpu) (8 * ((cpu) + 1))
-#define GIVER_CPUS    3u
+/* In each page: the secret, and a word for each thread of giver, a cache line apart. */
+#define SECRET_WORD         0
+#define THREAD_WORD(thread) (8 * ((thread) + 1))
+#define GIVER_THREADS       3u
 
 static inline uint64_t secret_of(struct round round)
 {

@@ -7,16 +7,19 @@
 #include "test/qemu/apps/probe/protocol.h"
 #include "test/qemu/apps/probe/receiver.h"
 
+#define OWN_CPU  3    /* its row's */
+#define FREE_MAX 1024 /* the IPC region has no more pages: ipc=2 */
+
 static struct round current;
-static int own_port, taker;
+static int own_port, taker, giver;
 static struct baton_message held; /* the pages; while `watching` */
-static bool watching;
-static unsigned parts;           /* of SHARED: messages that have come */
-static struct baton_message end; /* judge waits for the answer; reply 0: it does not */
-static uint64_t received;        /* ns */
-static uint64_t changes;         /* how often some word was not what it was */
-static uint64_t changed_us;      /* after `received`, the last time */
-static uint64_t known[BATON_PIECES][GIVER_CPUS];
+static bool watching, hunting;
+static struct baton_message wanted; /* the notice: what is hunted for */
+static unsigned parts;              /* messages with pages that have come in this round */
+static uint64_t received;           /* ns */
+static uint64_t changes;            /* how often some word was not what it was */
+static uint64_t changed_us;         /* after `received`, the last time */
+static uint64_t known[BATON_PIECES][GIVER_THREADS];
 
 static volatile uint64_t *held_page(unsigned index)
 {
@@ -32,11 +35,11 @@ static bool forwards(void)
 static void look(void)
 {
     for (unsigned i = 0; i < held.pieces; i++)
-        for (unsigned cpu = 0; cpu < GIVER_CPUS; cpu++) {
-            uint64_t now = held_page(i)[CPU_WORD(cpu)];
-            if (now == known[i][cpu])
+        for (unsigned thread = 0; thread < GIVER_THREADS; thread++) {
+            uint64_t now = held_page(i)[THREAD_WORD(thread)];
+            if (now == known[i][thread])
                 continue;
-            known[i][cpu] = now;
+            known[i][thread] = now;
             changes++;
             changed_us = (baton_time_ns() - received) / 1000;
         }
@@ -47,8 +50,8 @@ static void watch_begin(void)
     received = baton_time_ns();
     watching = true;
     for (unsigned i = 0; i < held.pieces; i++)
-        for (unsigned cpu = 0; cpu < GIVER_CPUS; cpu++)
-            known[i][cpu] = held_page(i)[CPU_WORD(cpu)];
+        for (unsigned thread = 0; thread < GIVER_THREADS; thread++)
+            known[i][thread] = held_page(i)[THREAD_WORD(thread)];
     changes = changed_us = 0;
     for (unsigned i = 0; current.way != DUPLICATED && i < held.pieces; i++)
         held_page(i)[SECRET_WORD] = secret_of(current);
@@ -68,50 +71,91 @@ static void forward(struct baton_message *message)
 
 static void pages_come(struct baton_message *message)
 {
+    bool first = !parts++;
+
     if (forwards()) {
         forward(message);
         return;
     }
-    if (current.way == SHARED && !parts++) {
-        held = *message;
+    if (current.way == BOUNCED && first) {
+        if (baton_send(giver, message, BATON_TRUSTED, BATON_FOREVER) < 0)
+            baton_message_free(message); /* it has been cut off meanwhile */
         return;
     }
-    if (parts) /* the second ownership of each page: with it gone the first one may write */
+    if (current.way == SHARED && !first) /* with this second ownership gone, the other one may write */
         baton_message_free(&held);
     held = *message;
-    watch_begin();
+    if (current.way != SHARED || !first)
+        watch_begin();
 }
 
-static void notice_comes(const struct baton_message *message)
-{
-    struct baton_message notice = *message;
+/* ---- Pages that were given up ---- */
 
+static bool is_wanted(uint32_t page)
+{
+    uint32_t numbers[BATON_PIECES];
+
+    memcpy(numbers, &wanted.data[wanted.inline_offset], wanted.inline_length);
+    for (unsigned i = 0; i < wanted.inline_length / sizeof numbers[0]; i++)
+        if (numbers[i] == page)
+            return true;
+    return false;
+}
+
+/* Takes all pages that are free, and keeps those that giver had. */
+static void hunt(void)
+{
+    static uint32_t taken[FREE_MAX];
+    unsigned count = 0;
+    int got;
+
+    while (count + BATON_BATCH <= FREE_MAX && (got = baton_page_get(taken + count, BATON_BATCH)) > 0)
+        count += (unsigned)got;
+    for (unsigned i = 0; i < count; i++)
+        if (is_wanted(taken[i]))
+            baton_message_append_page(&held, taken[i], 0, BATON_PAGE_BYTES);
+        else
+            baton_page_release(&taken[i], 1);
+    hunting = !held.pieces;
+    if (!hunting)
+        watch_begin();
+}
+
+/* ---- What others say ---- */
+
+static void notice_comes(struct baton_message *message)
+{
     current = round_of(message->tag);
+    wanted = *message;
     parts = 0;
-    if (forwards() && baton_send(taker, &notice, 0, BATON_FOREVER) < 0)
+    hunting = current.way == RELEASED;
+    if (hunting && current.flags & ROUND_IMMEDIATE)
+        baton_thread_move(0); /* what was given up there may lie in that CPU's stock */
+    if (forwards() && baton_send(taker, message, 0, BATON_FOREVER) < 0)
         abort();
 }
 
-/* Answers judge, as soon as the pages of the round have come: they may still be with middle. */
-static void end_answer(void)
+static void end_comes(const struct baton_message *message)
 {
-    uint64_t token = end.reply;
+    struct baton_message answer;
 
-    if (!token || !watching || round_of(end.tag).number != current.number)
-        return;
-    look();
-    watching = false;
+    baton_message_init(&answer, 0);
+    answer.tag = UNDONE;
+    if (watching) {
+        look();
+        answer.tag = changes << 32 | changed_us;
+    }
+    watching = hunting = false;
+    baton_thread_move(OWN_CPU);
     baton_message_free(&held);
-    baton_message_init(&end, 0);
-    end.tag = changes << 32 | changed_us;
-    baton_reply(token, &end, 0);
+    baton_reply(message->reply, &answer, 0);
 }
 
 static uint64_t receive_flags(void)
 {
     uint64_t flags = 0;
 
-    if (current.flags & ROUND_TRUSTING || forwards())
+    if (current.flags & ROUND_TRUSTING || forwards() || (current.way == BOUNCED && !parts))
         flags |= BATON_TRUST_SENDER;
     if (current.flags & ROUND_IMMEDIATE && !forwards())
         flags |= BATON_IMMEDIATE_ACCESS;
@@ -124,12 +168,13 @@ int main(void)
 
     own_port = baton_port_find(receiver_name);
     taker = strcmp(receiver_name, "middle") ? -1 : baton_port_find("taker");
+    giver = baton_port_find("giver");
     baton_message_init(&held, 0);
-    baton_message_init(&end, 0);
     for (;;) {
-        int result =
-            baton_receive(own_port, &message, receive_flags(), watching ? BATON_NO_WAIT : BATON_FOREVER);
-        if (result < 0) {
+        uint64_t timeout = watching || hunting ? BATON_NO_WAIT : BATON_FOREVER;
+        if (baton_receive(own_port, &message, receive_flags(), timeout) < 0) {
+            if (hunting)
+                hunt();
             look();
             baton_yield(); /* judge is on this CPU too */
         } else if (message.type == NOTICE) {
@@ -137,8 +182,7 @@ int main(void)
         } else if (message.type == PAGES) {
             pages_come(&message);
         } else {
-            end = message;
+            end_comes(&message);
         }
-        end_answer();
     }
 }
