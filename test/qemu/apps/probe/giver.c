@@ -139,6 +139,7 @@ static void give(void)
 /* Asks judge for the next round; returns only with one. */
 static void ask(void)
 {
+    int own_port = baton_port_find("giver");
     struct baton_message message;
 
     for (;;) {
@@ -146,11 +147,14 @@ static void ask(void)
         message.type = NEXT;
         if (baton_rpc(judge, &message, &message, 0, BATON_FOREVER) < 0)
             abort();
-        if (message.type == NEXT)
-            break;
-        baton_sleep(message.type == REST ? UINT64_C(1100000000) : BATON_FOREVER);
+        current = round_of(message.tag);
+        uint32_t answer = message.type;
+        while (baton_receive(own_port, &message, 0, BATON_NO_WAIT) > 0)
+            baton_message_free(&message); /* came back when giver was dead already */
+        if (answer == NEXT)
+            return;
+        baton_sleep(answer == REST ? UINT64_C(1100000000) : BATON_FOREVER);
     }
-    current = round_of(message.tag);
 }
 
 int main(void)
