@@ -1,5 +1,5 @@
 /*
- * models: service_stop thread_exit service_finish port_close port_drain message_drop page_release_all release_whole page_release_batch unmap_flush page_pool_give limbo_take unmap_pass
+ * models: service_stop thread_exit service_finish port_close port_drain message_drop page_release_all release_whole page_release_batch unmap_flush_gathered page_pool_give limbo_take unmap_pass
  *
  * A service is stopped. Its threads run on CPUs 0 and 1, whose walkers fetch what is seen to be valid. It owns pages 0 and 1
  * and has them mapped; page 2 was its own too, sent with trust, and has come back to its port with that unmap still in the

@@ -1,5 +1,5 @@
 /*
- * models: unmap_page unmap_flush tell_synchronous table_switch bitmaps_clear table_forget live_end
+ * models: unmap_page unmap_flush_gathered tell_synchronous table_switch bitmaps_clear table_forget live_end
  *
  * CPU A takes a page away from a table, synchronously, while CPU B switches to that table, away from it (dropping its TLB, as
  * after a roll-over of the ASIDs, or because no thread of the table is left there), and back. A's invalidation reaches B only if A finds B in the table's bitmap (space 1). A
@@ -43,7 +43,7 @@ proctype unmapper()
 #endif
     store(A, ENTRY, 0);
 #ifndef NO_ENTRY_BARRIER
-    fence(A); /* unmap_flush: DSB ISHST */
+    fence(A); /* unmap_flush_gathered: DSB ISHST */
 #endif
 #ifndef BITMAP_FIRST
     load(A, BITMAP, holders);
