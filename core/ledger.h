@@ -29,7 +29,8 @@
 /* Space: the one for which it was done; 0, the kernel, else. Page: LEDGER_NO_PAGE where none is concerned. */
 enum ledger_event {
     LEDGER_NOTHING,
-    LEDGER_GET,     /* a free page has its first owner */
+    /* A free page has its first owner; detail: with unmap=copy, the space for which the kernel takes it. */
+    LEDGER_GET,
     LEDGER_SEND,    /* one ownership of the space is the kernel's now; detail: flags of page_send */
     LEDGER_RECEIVE, /* one ownership of the kernel is the space's now; detail: 1 when it trusts the sender */
     LEDGER_DUPLICATE, /* one ownership more; detail: ownerships now */

@@ -15,11 +15,12 @@
 /* A page for a copy, owned by the kernel: from the receiver's pool, where it is still mapped, or from the general one. */
 static bool target_get(const struct space *to, uint32_t *page)
 {
-    if (page_set_take(to, 0, page, 1))
-        return true;
-    if (!page_pool_take(page, 1))
-        return false;
-    page_take_over(*page, 0, 0, STATE_FILLER(PAGE_NOBODY));
+    if (!page_set_take(to, 0, page, 1)) {
+        if (!page_pool_take(page, 1))
+            return false;
+        page_take_over(*page, 0, 0, STATE_FILLER(PAGE_NOBODY));
+    }
+    ledger_note(cpu_self(), LEDGER_GET, 0, *page, to ? to->number : 0);
     return true;
 }
 

@@ -107,7 +107,7 @@ class Replay:
     def get(self, event, page):
         self.require(not page.owners, "page 1", f"a page that is owned is handed out: {dict(page.owners or {})}")
         self.nothing_pending(page, "page 4", "the page is handed out")
-        allowed = self.trusts(event.space)
+        allowed = self.trusts(event.space) | self.trusts(event.detail)
         self.require(all(allowed >> table & 1 for table in page.mapped), "page 4",
                      "the page is handed out while it is mapped outside the trust set")
         self.settle(page)

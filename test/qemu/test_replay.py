@@ -23,6 +23,7 @@ def assert_follows(machine, **least):
     assert trace.events[0].order == 1, "the trace does not begin with the boot"
     for name, count in least.items():
         assert counts[name.replace("_", "-")] >= count, f"{counts[name]} {name}, at least {count} were expected: {counts}"
+    return counts
 
 
 @named("replay-switch-under-load-{cpus}cpu")
@@ -40,20 +41,33 @@ def test_router(boot, build, tmp_path):
     assert_follows(machine, get=4000, send=3000, receive=3000, freed=3000)
 
 
-@named("replay-every-call-{placement}")
-@pytest.mark.parametrize("placement", ["isolated", "trusted"])
-def test_calls(build, boot, placement):
+@named("replay-every-call-{placement}-{tlb}")
+@pytest.mark.parametrize("placement, tlb", [("isolated", "broadcast"), ("isolated", "ipi"), ("trusted", "broadcast")])
+def test_calls(build, boot, placement, tlb):
     machine = boot(build.image("ipc-self-test"), cpus=4, nics=0,
-                   append=f"trace=on ledger=262144 level=7 placement={placement}")
+                   append=f"trace=on ledger=262144 level=7 placement={placement} tlb={tlb}")
     machine.wait_for(r"^service tester stopped.*\n", 120)
     assert_follows(machine, map=1000, unmap=1000, stop=2)
 
 
-@named("replay-figures")
-def test_figures(build, boot):
-    machine = boot(build.image("figures"), cpus=4, nics=0, append=f"{ON} rounds=50")
-    machine.wait_for(r"^sender: figures: 50 rounds\n")
-    assert_follows(machine, ticket=400, complete=50, protect=50)
+# What must be in a trace of 20 rounds, and what must not: each policy is its own, none is another in disguise.
+OF_POLICY = {
+    "copy": ({"copy": 100}, ("unmap", "ticket", "protect")),
+    "synchronous": ({"unmap": 100, "told": 100}, ("ticket", "complete", "copy")),
+    "dash": ({"unmap": 100, "ticket": 160, "complete": 20, "protect": 20}, ("copy",)),
+    "path": ({"unmap": 100, "ticket": 160, "complete": 20, "protect": 20}, ("copy",)),
+}
+
+
+@named("replay-figures-{policy}-{tlb}")
+@pytest.mark.parametrize("tlb", ["broadcast", "ipi"])
+@pytest.mark.parametrize("policy", OF_POLICY)
+def test_figures(build, boot, policy, tlb):
+    machine = boot(build.image("figures"), cpus=4, nics=0, append=f"{ON} rounds=20 unmap={policy} tlb={tlb}")
+    machine.wait_for(r"^sender: figures: 20 rounds\n")
+    least, never = OF_POLICY[policy]
+    counts = assert_follows(machine, **least)
+    assert not [name for name in never if counts[name]], counts
 
 
 # ---- Invented ones ----
