@@ -24,8 +24,11 @@ void page_filled(uint32_t number, uint32_t length)
 
     invariant(state & STATE_DEVICE && length <= PAGE_SIZE, "page 4");
     do {
-        unmap_poll(); /* else a holder of the lock that waits for a pass of this CPU would wait for ever */
-        state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
+        /* Whoever looks under the lock finds no slot of its own and lets go */
+        while ((state = __atomic_load_n(&page->state, __ATOMIC_RELAXED)) & STATE_LOCK) {
+            unmap_poll(); /* else a holder of the lock that waits for a pass of this CPU would wait for ever */
+            arch_relax();
+        }
         next = (state & ~(STATE_DEVICE | STATE_HULL(8191, 8191))) | STATE_HULL(0, length);
     } while (
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));

@@ -57,10 +57,13 @@ static void pending_lose(struct page *page)
 
 /* ---- Send ---- */
 
-/* An ownership of the sender becomes the kernel's. Lock held. Lose before gain: a full entry can still change hands one for one. */
+/*
+ * An ownership of the sender becomes the kernel's. Lock held. Lose before gain: a full entry can still change hands one for one.
+ * Not so one of several, which leaves the sender's slot in use: nothing may be lost then.
+ */
 static int slot_hand_over(struct page *page, struct slot *slot, bool shared, unsigned how, bool duplicate)
 {
-    if (duplicate)
+    if (duplicate || (slot->count > 1 && !page_slot(page, 0) && page->used == PAGE_SLOTS))
         return page_slot_gain(page, 0);
     page_slot_lose(page, slot, shared, how);
     /* A page that leaves its trust set leaves every table of it; in the tables of other owners it stays */
@@ -164,6 +167,17 @@ static uint64_t strays(const struct page *page, const struct space *space)
     return page_record(page)->mapped & ~allowed;
 }
 
+/*
+ * The receiver's own table had the page before, and that unmap is not complete: through what is left of it the space can write
+ * without a fault, so nobody would know that bytes outside the hull are no longer the last owner's, to be zeroed (page 7).
+ */
+static bool returns_early(const struct space *space, const struct page *page, uint64_t state)
+{
+    bool whole = !state_hull_start(state) && state_hull_end(state) == PAGE_SIZE;
+
+    return !whole && space->table && page_record(page)->tables & table_bit(space->table);
+}
+
 static int receive_locked(struct space *space, struct page *page, struct baton_piece *piece, bool trust)
 {
     uint64_t state = page_lock(page);
@@ -182,7 +196,7 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     unmap_flush(); /* so that what is waited for is known */
     /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
        knew before. */
-    if (!trust && page_record(page)->writers)
+    if ((!trust && page_record(page)->writers) || returns_early(space, page, state))
         unmap_complete(page_number(page), page_record(page));
     if (!result)
         ledger_note(cpu_self(), LEDGER_RECEIVE, space->number, page_number(page), trust);
@@ -200,8 +214,9 @@ static bool receive_is_plain(const struct space *space, const struct page *page,
         return false;
     if (!(state & (STATE_PENDING | STATE_MAPPED)))
         return true;
-    return (trust || !(state & STATE_PENDING)) &&
-           !(page_record(page)->mapped & ~__atomic_load_n(&space->trusts, __ATOMIC_RELAXED));
+    if (state & STATE_PENDING && (!trust || returns_early(space, page, state)))
+        return false;
+    return !(page_record(page)->mapped & ~__atomic_load_n(&space->trusts, __ATOMIC_RELAXED));
 }
 
 int page_receive(struct space *space, struct baton_piece *piece, bool trust)

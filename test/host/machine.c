@@ -13,6 +13,7 @@ struct machine_counts machine_counts;
 void (*machine_where)(void);
 void (*machine_step)(void);
 void (*machine_interrupt)(void);
+void (*machine_scrubbing)(uint64_t frame);
 bool machine_ranges = true;
 jmp_buf *machine_expected;
 char machine_message[512];
@@ -118,6 +119,7 @@ static void interrupt_take(unsigned cpu)
  */
 void machine_relax(void)
 {
+    static uint64_t relaxed; /* when it was called last */
     bool taken = false;
 
     if (machine_step) {
@@ -129,8 +131,9 @@ void machine_relax(void)
             interrupt_take(cpu);
             taken = true;
         }
-    if (!taken)
+    if (!taken && relaxed == tlb_now)
         machine_fail("CPU %u spins: a lock was left held, or nobody was rung", current);
+    relaxed = tlb_now;
 }
 
 void machine_interrupt_raise(unsigned cpu, unsigned number)
@@ -232,7 +235,7 @@ static void invalidation_issue(struct tlb_invalidation what)
     else
         machine_counts.tlbi_broadcast++;
     machine_counts.tlbi_range += what.pages > 1;
-    machine_counts.tlbi_asid += what.every_page;
+    machine_counts.tlbi_asid += what.every_page && !what.every_asid;
     step();
     what.issued = tlb_now;
     cpu->invalidation[cpu->invalidations++] = what;
@@ -320,12 +323,9 @@ void machine_reachable(unsigned cpu, uint64_t va, struct machine_reach *reach)
 
 bool machine_between_tables[MACHINE_CPUS];
 
-bool machine_frame_reachable(uint64_t frame)
+bool machine_frame_reachable(unsigned cpu, uint64_t frame)
 {
-    for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++)
-        if (!machine_between_tables[cpu] && tlb_frame_reachable(cpu, frame))
-            return true;
-    return false;
+    return !machine_between_tables[cpu] && tlb_frame_reachable(cpu, frame);
 }
 
 unsigned machine_flushes(unsigned cpu)

@@ -84,8 +84,10 @@ void machine_cached(unsigned cpu, uint16_t asid, uint64_t va, struct machine_rea
  * could reach is not looked at. (The old table's number may be another's already: the CPU flushes before it goes on.)
  */
 extern bool machine_between_tables[MACHINE_CPUS];
-/* True when service code on any CPU may use a translation to this frame now. */
-bool machine_frame_reachable(uint64_t frame);
+/* True when service code on the CPU may use a translation to this frame now. */
+bool machine_frame_reachable(unsigned cpu, uint64_t frame);
+/* Asked before a frame is scrubbed, if set. */
+extern void (*machine_scrubbing)(uint64_t frame);
 uint16_t machine_live_asid(unsigned cpu);
 /* Physical address of the live table, 0 before the first. */
 uint64_t machine_live_root(unsigned cpu);

@@ -15,9 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct cpu cpus[CPUS_MAX];
-unsigned cpu_count = CPUS_MAX;
-
 static _Thread_local unsigned own_cpu;
 static unsigned everybody;
 static _Alignas(4096) uint8_t memory[4 << 20];
@@ -26,6 +23,7 @@ void machine_thread_is(unsigned cpu)
 {
     own_cpu = cpu;
     cpus[cpu].number = cpu;
+    __atomic_store_n(&cpu_count, CPUS_MAX, __ATOMIC_RELAXED);
 }
 
 uint64_t machine_threads_memory(uint64_t *size)

@@ -1,16 +1,18 @@
 /* The reference model of page ownership and the oracle: see ownership.h. */
-#include "test/host/ownership.h"
+#include "test/host/ownership_model.h"
 #include "core/arch.h"
+#include "core/cpu.h"
+#include "core/irq.h"
 #include "ipc/page.h"
+#include "ipc/page_limbo.h"
+#include "ipc/policy.h"
 #include "mm/frame.h"
+#include "mm/unmap.h"
+#include "test/host/grains.h"
 #include "test/host/machine.h"
+#include "test/host/windows.h"
 
 #include <string.h>
-
-#define KERNEL_DOMAIN  (UINT32_C(1) << 31) /* what devices fill, drivers know */
-#define TRUSTED_DOMAIN (UINT32_C(1) << 30)
-#define EVERYBODY      UINT32_MAX
-#define WHOLE          UINT64_MAX
 
 struct reference reference[REGION_MAX];
 struct space *running[4];
@@ -22,14 +24,10 @@ uint32_t ownership_pages(void)
     return page_total;
 }
 
-static uint32_t domain_of(const struct space *space)
+/* Of domains by number, the bits of what is known. */
+static uint32_t domains_known(uint64_t domains)
 {
-    return space->table->user ? UINT32_C(1) << space->number : TRUSTED_DOMAIN;
-}
-
-static uint64_t page_va(uint32_t page)
-{
-    return IPC_BASE + (uint64_t)page * PAGE_SIZE;
+    return (uint32_t)(domains & ~UINT64_C(1)) | (domains & 1 ? TRUSTED_DOMAIN : 0);
 }
 
 void ownership_init(uint64_t seed, uint32_t pages, unsigned asid_bits)
@@ -41,6 +39,10 @@ void ownership_init(uint64_t seed, uint32_t pages, unsigned asid_bits)
     magazines = 3 * (pages / (4 * CPUS_MAX) > 2 ? pages / (4 * CPUS_MAX) : 2);
     space_init(pages, asid_bits);
     page_region_init(phys, pages);
+    unmap_init();
+    machine_interrupts_connect();
+    irq_register(IPI_UNMAP, unmap_ipi, NULL, 0);
+    machine_scrubbing = check_scrub;
     machine_hide(phys, (uint64_t)pages * PAGE_SIZE);
     /* What lies in memory before anybody wrote it is nobody's to know. */
     for (uint32_t page = 0; page < pages; page++)
@@ -67,12 +69,33 @@ static void gain(uint32_t page, unsigned space)
     ref->total++;
 }
 
-static void lose(uint32_t page, unsigned space)
+/* The unmaps of this moment may be left for later, as figure 3 allows when other CPUs may have the translation. */
+static bool deferred(unsigned domain)
+{
+    return policy_now() != POLICY_SYNCHRONOUS && domain_elsewhere(domain, cpu_number());
+}
+
+/* The space loses an ownership; `given_up`: by a release (deallocation is always asynchronous), not by a send. */
+static void lose(uint32_t page, unsigned number, bool given_up)
 {
     struct reference *ref = &reference[page];
+    bool shared = ref->total > 1;
 
-    ref->owners -= !--ref->count[space];
+    ref->owners -= !--ref->count[number];
     ref->total--;
+    /* Also when another space of the domain owns the page still: this one's translation goes, and theirs are made anew */
+    if (!number || ref->count[number])
+        return;
+    unsigned domain = domain_number(space_at(number));
+    if (deferred(domain) || (given_up && policy_now() != POLICY_SYNCHRONOUS))
+        window_open(page, domain, shared ? WINDOW_READ : WINDOW_WRITE);
+}
+
+/* A second ownership is about to be made for an owner: nobody may write any more. */
+static void downgrade(uint32_t page, const struct space *space)
+{
+    if (reference[page].total == 1 && deferred(domain_number(space)))
+        window_open(page, domain_number(space), WINDOW_DOWNGRADE);
 }
 
 static void expect(const char *what, const struct space *space, uint32_t page, int result, int expected)
@@ -81,161 +104,48 @@ static void expect(const char *what, const struct space *space, uint32_t page, i
         machine_fail("%s of page %u by %s is %d, expected %d", what, page, space->name, result, expected);
 }
 
-/* ---- What a page holds ---- */
-
-static uint64_t grains_of(const struct baton_piece *piece)
-{
-    uint32_t first = (piece->offset & BATON_PIECE_OFFSET_MASK) / GRAIN;
-    uint32_t count = piece->length / GRAIN;
-
-    return count == GRAINS ? WHOLE : ((UINT64_C(1) << count) - 1) << first;
-}
-
-static uint64_t grains_known(const struct reference *ref, uint32_t domain)
-{
-    uint64_t mask = 0;
-
-    for (unsigned i = 0; i < GRAINS; i++)
-        if (ref->known[i] & domain)
-            mask |= UINT64_C(1) << i;
-    return mask;
-}
-
-static void grains_learn(struct reference *ref, uint64_t mask, uint32_t domain)
-{
-    for (unsigned i = 0; i < GRAINS; i++)
-        if (mask >> i & 1)
-            ref->known[i] |= domain;
-}
-
-static void grain_put(uint32_t page, unsigned grain, uint32_t tag)
-{
-    uint8_t *at = machine_memory(page_phys(page)) + grain * GRAIN;
-
-    memcpy(at, &tag, sizeof(tag));
-    memcpy(at + GRAIN - sizeof(tag), &tag, sizeof(tag));
-}
-
-/* One grain as `domain` would read it now. */
-static void grain_check(uint32_t page, unsigned grain, uint32_t domain)
-{
-    struct reference *ref = &reference[page];
-    const uint8_t *at = machine_memory(page_phys(page)) + grain * GRAIN;
-    uint32_t first, last;
-
-    memcpy(&first, at, sizeof(first));
-    memcpy(&last, at + GRAIN - sizeof(last), sizeof(last));
-    if (first != last || (first && first != ref->tag[grain]))
-        machine_fail("page %u offset %u holds 0x%x 0x%x, written was 0x%x", page, grain * GRAIN, first, last,
-                     ref->tag[grain]);
-    if (first != ref->tag[grain] && ref->kept >> grain & 1)
-        machine_fail("page %u offset %u: data is lost, 0x%x was written", page, grain * GRAIN,
-                     ref->tag[grain]);
-    if (first && !(ref->known[grain] & domain))
-        machine_fail("page %u offset %u: old bytes 0x%x can be read by who did not know them (page 7)", page,
-                     grain * GRAIN, first);
-    if (!first) {
-        ref->tag[grain] = 0;
-        ref->known[grain] = EVERYBODY;
-    }
-}
-
-/* ---- The oracle ---- */
-
-/* Does anyone who runs with this table own the page? */
-static bool table_owns(const struct table *table, const struct reference *ref)
-{
-    for (unsigned i = 1; i < SPACES_MAX; i++)
-        if (ref->count[i] && space_at(i)->table == table)
-            return true;
-    return false;
-}
-
-static void check_reach(unsigned cpu, uint32_t page)
-{
-    const struct reference *ref = &reference[page];
-    struct machine_reach reach;
-
-    machine_reachable(cpu, page_va(page), &reach);
-    for (unsigned i = 0; i < reach.count; i++) {
-        uint64_t entry = reach.entry[i];
-        if (ENTRY_FRAME(entry) != page_phys(page))
-            machine_fail("page %u leads CPU %u to frame 0x%lx", page, cpu, (unsigned long)ENTRY_FRAME(entry));
-        if (!table_owns(running[cpu]->table, ref))
-            machine_fail("CPU %u running %s can reach page %u, which it does not own (page 3, 4)", cpu,
-                         running[cpu]->name, page);
-        if (ENTRY_WRITABLE(entry) && ref->total > 1)
-            machine_fail("CPU %u running %s can write page %u, which has %u ownerships (page 2)", cpu,
-                         running[cpu]->name, page, ref->total);
-        if (ENTRY_USER(entry) != running[cpu]->table->user)
-            machine_fail("page %u is mapped for the wrong exception level in %s", page, running[cpu]->name);
-    }
-    for (unsigned i = 0; reach.count && i < GRAINS; i++)
-        grain_check(page, i, domain_of(running[cpu]));
-}
-
-static void check_description(uint32_t page)
-{
-    const struct reference *ref = &reference[page];
-    struct page_info info;
-
-    page_describe(page, &info);
-    if (info.total != ref->total || info.owners != ref->owners)
-        machine_fail("page %u has %u ownerships of %u spaces, expected %u of %u (page 1)", page, info.total,
-                     info.owners, ref->total, ref->owners);
-    if (info.kernel != (ref->count[0] != 0))
-        machine_fail("page %u: the kernel is%s an owner (page 1)", page, info.kernel ? "" : " not");
-    for (unsigned i = 0; i < info.owners && i < 4; i++)
-        if (!ref->count[info.owner[i]])
-            machine_fail("page %u: space %u is no owner (page 1)", page, info.owner[i]);
-}
-
-void check_page(uint32_t page)
-{
-    machine_check_quiet();
-    for (unsigned cpu = 0; cpu < 4; cpu++)
-        if (running[cpu])
-            check_reach(cpu, page);
-    check_description(page);
-}
-
-void check_cpu(unsigned cpu)
-{
-    machine_check_quiet();
-    for (uint32_t page = 0; page < page_total; page++)
-        check_reach(cpu, page);
-}
-
-void check_all(void)
-{
-    struct page_counts counts;
-    uint32_t free = 0, owned[SPACES_MAX] = {0}, flying = 0;
-
-    for (uint32_t page = 0; page < page_total; page++) {
-        check_page(page);
-        free += !reference[page].total;
-        flying += reference[page].count[0] != 0;
-        for (unsigned i = 1; i < SPACES_MAX; i++)
-            owned[i] += reference[page].count[i];
-    }
-    page_count(&counts);
-    if (counts.total != page_total || counts.free != free || counts.in_flight != flying ||
-        counts.free + counts.owned + counts.in_flight != page_total)
-        machine_fail("%u free, %u owned, %u in flight of %u; expected %u free, %u in flight (page 5)",
-                     counts.free, counts.owned, counts.in_flight, counts.total, free, flying);
-    for (unsigned i = 1; space_at(i); i++)
-        if (space_at(i)->pages != owned[i])
-            machine_fail("%s is accounted %u pages and has %u", space_at(i)->name, space_at(i)->pages,
-                         owned[i]);
-}
-
 /* ---- Operations ---- */
 
 void run_space(unsigned cpu, struct space *space)
 {
+    unsigned flushes = machine_flushes(cpu);
+
     machine_run_on(cpu);
+    bool other = cpus[cpu].live != space->table;
     table_switch(space->table);
     running[cpu] = space;
+    domain_live(domain_number(space), cpu, machine_flushes(cpu) != flushes);
+    if (other)
+        windows_passed(cpu);
+    check_cpu(cpu);
+}
+
+void do_leave(unsigned cpu)
+{
+    machine_run_on(cpu);
+    table_forget(running[cpu]->table);
+    domain_forgotten(domain_number(running[cpu]), cpu);
+    if (machine_live_asid(cpu))
+        machine_fail("CPU %u left %s and can still use its table", cpu, running[cpu]->name);
+    running[cpu] = NULL;
+}
+
+void do_tick(unsigned cpu, bool idle)
+{
+    machine_run_on(cpu);
+    unmap_poll();
+    if (idle)
+        page_limbo_reap();
+    else
+        page_limbo_tick();
+    windows_passed(cpu);
+    check_cpu(cpu);
+}
+
+void do_interrupt(unsigned cpu)
+{
+    machine_run_on(cpu);
+    machine_interrupt();
     check_cpu(cpu);
 }
 
@@ -243,6 +153,7 @@ static void fresh(uint32_t page, unsigned space)
 {
     if (reference[page].total)
         machine_fail("page %u is handed out, though it has %u ownerships", page, reference[page].total);
+    windows_end(page);
     gain(page, space);
 }
 
@@ -260,13 +171,9 @@ int do_get(struct space *space, uint32_t *pages, unsigned count)
     if (got > (int)room || got > (int)count)
         machine_fail("%s gets %d pages, asked for %u, limit leaves %u", space->name, got, count, room);
     for (int i = 0; i < got; i++) {
-        struct reference *ref = &reference[pages[i]];
         fresh(pages[i], space->number);
-        ref->kept = WHOLE;
-        for (unsigned k = 0; k < GRAINS; k++) {
-            ref->tag[k] = 0;
-            ref->known[k] = EVERYBODY;
-        }
+        note(pages[i], "get", space, 0);
+        grains_fresh(&reference[pages[i]]);
         check_page(pages[i]);
     }
     return got;
@@ -276,6 +183,7 @@ int do_duplicate(struct space *space, uint32_t page)
 {
     bool full = space->pages >= space->page_limit;
     int result = page_duplicate(space, page);
+    note(page, "duplicate", space, 0);
 
     if (full && result == BATON_ELIMIT)
         return result;
@@ -284,6 +192,7 @@ int do_duplicate(struct space *space, uint32_t page)
         return result;
     }
     expect("duplicate", space, page, result, full ? BATON_ELIMIT : 0);
+    downgrade(page, space);
     gain(page, space->number);
     check_page(page);
     return result;
@@ -292,47 +201,71 @@ int do_duplicate(struct space *space, uint32_t page)
 int do_release(struct space *space, uint32_t page)
 {
     int result = page_release(space, page);
+    note(page, "release", space, 0);
 
     if (page >= page_total || !reference[page].count[space->number]) {
         expect("release", space, page, result, BATON_EOWNER);
         return result;
     }
     expect("release", space, page, result, 0);
-    lose(page, space->number);
+    lose(page, space->number, true);
     check_page(page);
     return result;
 }
 
-int do_send(struct space *space, const struct baton_piece *piece, bool duplicate, struct transit *transit)
+/* What the message shows of the page, and must keep as it is. */
+static void send_narrow(const struct space *space, const struct baton_piece *piece, struct transit *transit)
 {
-    int result = page_send(space, piece, duplicate);
+    struct reference *ref = &reference[piece->page];
+
+    transit->visible = grains_known(ref, domain_of(space));
+    if (transit->duplicate || ref->total > 1)
+        return;
+    transit->visible &= grains_of(piece);
+    ref->kept &= grains_of(piece);
+}
+
+int do_send_gathered(struct space *space, const struct baton_piece *piece, unsigned flags,
+                     const struct space *to, struct transit *transit)
+{
+    int result = page_send(space, piece, flags, to);
+    note(piece->page, flags & PAGE_SEND_DUPLICATE ? "send of a duplicate" : "send", space,
+         piece->offset << 16 | piece->length);
     struct reference *ref = &reference[piece->page % REGION_MAX];
 
     if (piece->page >= page_total || !ref->count[space->number]) {
         expect("send", space, piece->page, result, BATON_EOWNER);
         return result;
     }
-    if (ref->owners == OWNERS_MAX && !ref->count[0]) {
+    if (ref->owners == OWNERS_MAX && !ref->count[0] &&
+        (flags & PAGE_SEND_DUPLICATE || ref->count[space->number] > 1)) {
         expect("send", space, piece->page, result, BATON_EOWNERS);
-        check_page(piece->page);
         return result;
     }
     expect("send", space, piece->page, result, 0);
-    *transit = (struct transit){*piece, grains_known(ref, domain_of(space))};
-    if (!duplicate && ref->total == 1) {
-        transit->visible &= grains_of(piece);
-        ref->kept &= grains_of(piece);
-    }
-    gain(piece->page, 0);
-    if (!duplicate) {
-        lose(piece->page, space->number);
+    *transit = (struct transit){.piece = *piece, .to = to, .duplicate = flags & PAGE_SEND_DUPLICATE};
+    send_narrow(space, piece, transit);
+    if (transit->duplicate) {
+        downgrade(piece->page, space);
+    } else {
+        lose(piece->page, space->number, false);
         page_account(space, -1);
     }
-    check_page(piece->page);
+    gain(piece->page, 0);
     return result;
 }
 
-int do_receive(struct space *space, struct transit *transit)
+int do_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to,
+            struct transit *transit)
+{
+    int result = do_send_gathered(space, piece, flags, to, transit);
+
+    unmap_flush();
+    check_page(piece->page < page_total ? piece->page : 0);
+    return result;
+}
+
+int do_receive(struct space *space, struct transit *transit, bool trust)
 {
     uint32_t page = transit->piece.page;
     struct reference *ref = &reference[page];
@@ -342,7 +275,8 @@ int do_receive(struct space *space, struct transit *transit)
             machine_fail("%s is over its limit with %u pages", space->name, space->pages);
         return BATON_ELIMIT;
     }
-    int result = page_receive(space, &transit->piece);
+    int result = page_receive(space, &transit->piece, trust);
+    note(page, trust ? "receive with trust" : "receive", space, 0);
     if (ref->owners == OWNERS_MAX && !ref->count[space->number] && ref->count[0] > 1) {
         expect("receive", space, page, result, BATON_EOWNERS);
         page_account(space, -1);
@@ -350,8 +284,10 @@ int do_receive(struct space *space, struct transit *transit)
         return result;
     }
     expect("receive", space, page, result, 0);
-    lose(page, 0);
+    lose(page, 0, false);
     gain(page, space->number);
+    if (!trust)
+        windows_end_writers(page);
     grains_learn(ref, transit->visible, domain_of(space));
     if (!!(transit->piece.offset & BATON_PIECE_READ_ONLY) != (ref->total > 1))
         machine_fail("page %u arrives with READ_ONLY wrong: %u ownerships", page, ref->total);
@@ -361,7 +297,9 @@ int do_receive(struct space *space, struct transit *transit)
 
 int do_map(struct space *space, uint32_t page)
 {
-    int result = page_map(space, page);
+    struct baton_piece piece = {page, 0, PAGE_SIZE};
+    int result = page_map(space, &piece, 1);
+    note(page, "map", space, 0);
     bool owner = page < page_total && reference[page].count[space->number];
 
     expect("map", space, page, result, owner ? 0 : BATON_EOWNER);
@@ -379,15 +317,16 @@ void do_release_all(struct space *space)
     expect("release_all", space, 0, (int)page_release_all(space), (int)expected);
     for (uint32_t page = 0; page < page_total; page++) {
         while (reference[page].count[space->number])
-            lose(page, space->number);
+            lose(page, space->number, true);
         check_page(page);
     }
 }
 
 void do_drop(struct transit *transit)
 {
+    note(transit->piece.page, "drop", NULL, 0);
     expect("drop", space_at(0), transit->piece.page, page_release(space_at(0), transit->piece.page), 0);
-    lose(transit->piece.page, 0);
+    lose(transit->piece.page, 0, true);
     check_page(transit->piece.page);
 }
 
@@ -396,6 +335,7 @@ bool do_device_get(uint32_t *page)
     if (!page_get_device(page, 1))
         return false;
     fresh(*page, 0);
+    note(*page, "get for a device", NULL, 0);
     reference[*page].kept = 0;
     reference[*page].device = true;
     check_page(*page);
@@ -413,34 +353,20 @@ void do_device_filled(uint32_t page, uint32_t length, struct transit *transit)
         grain_put(page, i, ref->tag[i]);
     }
     page_filled(page, length);
+    note(page, "filled", NULL, length);
     ref->device = false;
-    *transit = (struct transit){{page, 0, (uint16_t)length}, grains_known(ref, KERNEL_DOMAIN)};
-    transit->visible &= grains_of(&transit->piece);
+    *transit = (struct transit){.piece = {page, 0, (uint16_t)length}};
+    transit->visible = grains_known(ref, KERNEL_DOMAIN) & grains_of(&transit->piece);
     check_page(page);
-}
-
-/* What goes out on a wire is what the sender could have read (page 7). */
-static void check_sent_bytes(const struct transit *transit)
-{
-    uint32_t page = transit->piece.page;
-    uint64_t mask = grains_of(&transit->piece);
-
-    for (unsigned i = 0; i < GRAINS; i++) {
-        uint32_t first;
-        memcpy(&first, machine_memory(page_phys(page)) + i * GRAIN, sizeof(first));
-        if (!(mask >> i & 1) || (first == reference[page].tag[i] && transit->visible >> i & 1))
-            continue;
-        if (first || reference[page].kept >> i & 1)
-            machine_fail("page %u offset %u: a device sends old bytes 0x%x, or not what was written (page 7)",
-                         page, i * GRAIN, first);
-    }
 }
 
 void do_device_sent(struct transit *transit)
 {
-    check_sent_bytes(transit);
+    checking = transit->piece.page;
+    grains_check_sent(transit->piece.page, grains_of(&transit->piece), transit->visible);
     page_sent_out(&transit->piece.page, 1);
-    lose(transit->piece.page, 0);
+    note(transit->piece.page, "sent out", NULL, 0);
+    lose(transit->piece.page, 0, true);
     check_page(transit->piece.page);
 }
 
@@ -460,7 +386,13 @@ static bool try_access(unsigned cpu, uint32_t page, uint32_t offset, bool write,
         return true;
     grain_put(page, grain, tag);
     ref->tag[grain] = tag;
-    ref->known[grain] = domain_of(running[cpu]);
+    if (!domain_owns(page, domain_number(running[cpu])) || ref->total > 1) {
+        ref->known[grain] =
+            EVERYBODY; /* who writes to what it gave away or shares shows it to whoever has it */
+        return true;
+    }
+    /* Who trusted those that still have a window shows them what it writes there */
+    ref->known[grain] = domain_of(running[cpu]) | domains_known(windows_domains(page));
     ref->kept |= UINT64_C(1) << grain;
     return true;
 }
@@ -478,10 +410,12 @@ bool do_access(unsigned cpu, uint32_t page, uint32_t offset, bool write, uint32_
         expected = PAGE_FAULT_READ_ONLY;
     for (unsigned tries = 0; tries < 4; tries++) {
         if (try_access(cpu, page, offset, write, tag)) {
+            note(page, write ? "write" : "read", space, offset);
             check_page(page);
             return true;
         }
         enum page_fault_result result = page_fault(space, page_va(page) + offset, write);
+        note(page, "fault", space, write);
         expect("fault", space, page, (int)result, (int)expected);
         check_page(page);
         if (result != PAGE_FAULT_MAPPED)

@@ -6,7 +6,8 @@
  * holds and who may know it. Plain arrays, written from the text of the invariants of ipc/page.h and from
  * nothing else.
  *
- * A domain is who shares one table: each isolated space by itself, all trusted ones together.
+ * A domain is who shares one table: each isolated space by itself, all trusted ones together. What a domain may still reach
+ * after it gave it away is in windows.h; what pages hold, in grains.h.
  */
 #ifndef TEST_HOST_OWNERSHIP_H
 #define TEST_HOST_OWNERSHIP_H
@@ -36,6 +37,8 @@ extern struct reference reference[REGION_MAX];
 struct transit {
     struct baton_piece piece;
     uint64_t visible;
+    const struct space *to; /* for whom it was sent; NULL: for a device, or nobody knows */
+    bool duplicate;
 };
 
 /* A machine with `pages` IPC pages in its highest memory and the spaces that the test will create. */
@@ -47,6 +50,12 @@ uint32_t ownership_pages(void);
 extern struct space *running[4];
 /* `cpu` switches to the space; all that it could reach there is checked. */
 void run_space(unsigned cpu, struct space *space);
+/* The last thread of the running space leaves the CPU: nothing runs there then. */
+void do_leave(unsigned cpu);
+/* The tick of the CPU, or what it does before it sleeps. */
+void do_tick(unsigned cpu, bool idle);
+/* The CPU takes its interrupts. */
+void do_interrupt(unsigned cpu);
 
 /* ---- Operations: the call, its model, and the oracle. The result is the call's, already compared. ---- */
 
@@ -54,9 +63,13 @@ void run_space(unsigned cpu, struct space *space);
 int do_get(struct space *space, uint32_t *pages, unsigned count);
 int do_duplicate(struct space *space, uint32_t page);
 int do_release(struct space *space, uint32_t page);
-/* On success *transit is what a port would hold. */
-int do_send(struct space *space, const struct baton_piece *piece, bool duplicate, struct transit *transit);
-int do_receive(struct space *space, struct transit *transit);
+/* On success *transit is what a port would hold. Flags as page_send. */
+int do_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to,
+            struct transit *transit);
+/* The same as one of several pieces: unmap_flush() is the caller's, and check_page() of each then. */
+int do_send_gathered(struct space *space, const struct baton_piece *piece, unsigned flags,
+                     const struct space *to, struct transit *transit);
+int do_receive(struct space *space, struct transit *transit, bool trust);
 int do_map(struct space *space, uint32_t page);
 void do_release_all(struct space *space);
 /* The kernel drops a message: message_drop(). */
@@ -77,6 +90,8 @@ bool do_access(unsigned cpu, uint32_t page, uint32_t offset, bool write, uint32_
 /* One page on every CPU: who may reach it (page 2, 3, 4), what is read there (page 7), what page_describe
  * says (page 1). */
 void check_page(uint32_t page);
+/* Prints what happened last to the page that was looked at last. */
+void ownership_report(void);
 /* All pages, on one CPU; all pages, counts and accounts. */
 void check_cpu(unsigned cpu);
 void check_all(void);

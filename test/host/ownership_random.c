@@ -1,25 +1,30 @@
 /*
  * host-ownership-random: random operations on IPC pages by twelve spaces on four CPUs, each compared with the
- * reference model, under the adversarial TLB (ownership.h, machine.h).
+ * reference model, under the adversarial TLB (ownership.h, windows.h, machine.h).
  *
  *   ownership_random [operations]      default 10^6; the seed is taken from BATON_RANDOM_SEED, or 1
  *
  * Space 1 is preferred on CPUs 0 and 1, so that it is mostly live on two; the last three spaces are trusted
- * and share a table. There are fewer ASIDs than tables, so that generations roll over all the time. Ends with
- * status 0, or with 3 and a line that begins with "oracle:".
+ * and share a table. The seed says how many ASIDs there are: enough, or fewer than tables. Senders and receivers
+ * trust each other at random, who sends may lie about it, and messages go to others than they were sent to; the policy and the
+ * way in which CPUs are told change while pages are on their way. Ends with status 0, or with 3 and a line that begins with
+ * "oracle:".
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "core/cpu.h"
 #include "ipc/page.h"
+#include "ipc/page_limbo.h"
+#include "ipc/policy.h"
+#include "mm/unmap.h"
 #include "test/host/machine.h"
 #include "test/host/ownership.h"
 
 #define PAGES     40u
 #define SPACES    12u
 #define TRANSITS  64u
-#define ASID_BITS 3u
-#define FULL_EACH 1024u /* operations between two comparisons of everything */
+#define FULL_EACH 1024u
 
 static struct space *spaces[SPACES];
 static struct transit transits[TRANSITS];
@@ -33,6 +38,7 @@ static unsigned cpu;
 static void where(void)
 {
     printf("seed %" PRIu64 ", operation %" PRIu64 " (%s) on CPU %u\n", seed, operation, doing, cpu);
+    ownership_report();
 }
 
 static uint32_t any_page(void)
@@ -102,14 +108,46 @@ static void op_release(void)
     do_release(running[cpu], likely_page(running[cpu]));
 }
 
+static unsigned any_flags(void)
+{
+    return (machine_random(4) ? 0 : PAGE_SEND_DUPLICATE) | (machine_random(3) ? 0 : PAGE_SEND_TRUSTED);
+}
+
+/* For whom a message is: NULL, for a device. */
+static struct space *any_receiver(void)
+{
+    return machine_random(4) ? spaces[machine_random(SPACES)] : NULL;
+}
+
 static void op_send(void)
 {
     struct baton_piece piece = any_piece(likely_page(running[cpu]));
-    bool duplicate = machine_random(4) == 0;
+    unsigned flags = any_flags();
 
-    doing = duplicate ? "send a duplicate" : "send";
-    if (transit_count < TRANSITS && !do_send(running[cpu], &piece, duplicate, &transits[transit_count]))
+    doing = flags & PAGE_SEND_DUPLICATE ? "send a duplicate" : "send";
+    if (transit_count < TRANSITS &&
+        !do_send(running[cpu], &piece, flags, any_receiver(), &transits[transit_count]))
         transit_count++;
+}
+
+/* Several pieces in one message: their unmaps are gathered. */
+static void op_send_batch(void)
+{
+    uint32_t pages[8];
+    unsigned flags = any_flags(), sent = 0;
+    struct space *to = any_receiver();
+
+    doing = "send several";
+    for (unsigned i = 0; i < 8 && transit_count < TRANSITS; i++) {
+        struct baton_piece piece = any_piece(likely_page(running[cpu]));
+        if (do_send_gathered(running[cpu], &piece, flags, to, &transits[transit_count]))
+            break;
+        pages[sent++] = piece.page;
+        transit_count++;
+    }
+    unmap_flush();
+    for (unsigned i = 0; i < sent; i++)
+        check_page(pages[i]);
 }
 
 static void op_receive(void)
@@ -118,8 +156,13 @@ static void op_receive(void)
     if (!transit_count)
         return;
     struct transit taken = transit_take();
-    if (do_receive(running[cpu], &taken))
+    struct space *receiver = taken.to && machine_random(8) ? space_at(taken.to->number) : running[cpu];
+    bool trust = machine_random(2);
+
+    if (do_receive(receiver, &taken, trust))
         transits[transit_count++] = taken;
+    else if (machine_random(4) == 0)
+        do_map(receiver, taken.piece.page);
 }
 
 static void op_map(void)
@@ -161,7 +204,7 @@ static void op_in_flight_ends(void)
     if (!transit_count)
         return;
     struct transit taken = transit_take();
-    if (machine_random(2))
+    if (!taken.to && machine_random(2))
         do_device_sent(&taken);
     else
         do_drop(&taken);
@@ -176,9 +219,9 @@ static void op_flood(void)
     doing = "flood";
     for (unsigned i = 0; i < SPACES && transit_count < TRANSITS; i++) {
         struct transit transit;
-        if (do_send(running[cpu], &piece, true, &transit))
+        if (do_send(running[cpu], &piece, PAGE_SEND_DUPLICATE, spaces[i], &transit))
             break;
-        if (do_receive(spaces[i], &transit))
+        if (do_receive(spaces[i], &transit, machine_random(2)))
             transits[transit_count++] = transit;
     }
 }
@@ -189,38 +232,62 @@ static void op_release_all(void)
     do_release_all(spaces[machine_random(SPACES)]);
 }
 
+static void op_tick(void)
+{
+    doing = "tick";
+    do_tick(cpu, machine_random(2));
+}
+
+static void op_leave(void)
+{
+    doing = "leave the CPU";
+    do_leave(cpu);
+}
+
+static void op_interrupt(void)
+{
+    doing = "interrupt";
+    do_interrupt(cpu);
+}
+
+static void op_policy(void)
+{
+    static const uint32_t policies[] = {POLICY_DASH, POLICY_DASH, POLICY_DASH, POLICY_SYNCHRONOUS};
+
+    doing = "policy";
+    policy = policies[machine_random(4)];
+    tlb_mode = machine_random(2) ? TLB_IPI : TLB_BROADCAST;
+}
+
+static void op_access_either(void)
+{
+    op_access(machine_random(2));
+}
+
+/* What a CPU does next, and how often of 1000 times. */
+static const struct {
+    unsigned share;
+    void (*operate)(void);
+} operations_of[] = {
+    {130, op_switch},        {80, op_get},        {40, op_duplicate},      {90, op_release},
+    {100, op_send},          {40, op_send_batch}, {170, op_receive},       {40, op_map},
+    {180, op_access_either}, {45, op_device},     {35, op_in_flight_ends}, {10, op_tick},
+    {20, op_leave},          {10, op_interrupt},  {2, op_policy},          {6, op_flood},
+    {2, op_release_all},
+};
+
 static void step(void)
 {
     uint64_t choice = machine_random(1000);
+    unsigned i = 0;
 
     cpu = (unsigned)machine_random(MACHINE_CPUS);
     machine_run_on(cpu);
-    if (choice < 150)
+    if (!running[cpu])
         op_switch();
-    else if (choice < 230)
-        op_get();
-    else if (choice < 280)
-        op_duplicate();
-    else if (choice < 370)
-        op_release();
-    else if (choice < 510)
-        op_send();
-    else if (choice < 640)
-        op_receive();
-    else if (choice < 690)
-        op_map();
-    else if (choice < 800)
-        op_access(false);
-    else if (choice < 910)
-        op_access(true);
-    else if (choice < 960)
-        op_device();
-    else if (choice < 995)
-        op_in_flight_ends();
-    else if (choice < 999)
-        op_flood();
-    else
-        op_release_all();
+    for (; choice >= operations_of[i].share; i++)
+        choice -= operations_of[i].share;
+    operations_of[i].operate();
 }
 
 static void begin(void)
@@ -228,7 +295,11 @@ static void begin(void)
     static const char *const names[SPACES] = {"s1", "s2", "s3", "s4",  "s5",  "s6",
                                               "s7", "s8", "s9", "t10", "t11", "t12"};
 
-    ownership_init(seed, PAGES, ASID_BITS);
+    /* Seven numbers for ten tables: generations roll over all the time, and queued unmaps with them. Fifteen: sometimes. Many:
+       never, so that bitmaps of CPUs fill. */
+    static const unsigned asid_bits[] = {8, 3, 4};
+
+    ownership_init(seed, PAGES, asid_bits[seed % 3]);
     for (unsigned i = 0; i < SPACES; i++)
         spaces[i] = ownership_space(names[i], i < 9, 4 + i);
     for (unsigned i = 0; i < MACHINE_CPUS; i++)
@@ -250,10 +321,33 @@ static void finish(void)
     }
     for (unsigned i = 0; i < SPACES; i++)
         do_release_all(spaces[i]);
+    for (unsigned i = 0; i < 2 * MACHINE_CPUS;
+         i++) /* who gave pages up may have to wait for the pass of one that comes later */
+        do_tick(i % MACHINE_CPUS, false);
     for (uint32_t page = 0; page < PAGES; page++)
         if (reference[page].total)
             machine_fail("page %u does not come back", page);
     check_all();
+    if (page_limbo_count())
+        machine_fail("%u pages are still in limbo", page_limbo_count());
+}
+
+static void report(void)
+{
+    uint64_t sum[COUNTERS] = {0};
+
+    for (unsigned i = 0; i < MACHINE_CPUS; i++)
+        for (unsigned k = 0; k < COUNTERS; k++)
+            sum[k] += cpus[i].counters[k];
+    printf("done: %" PRIu64 " table switches, %" PRIu64 " entries written, TLBI %" PRIu64 " local, %" PRIu64
+           " broadcast, %" PRIu64 " by range, %" PRIu64 " by ASID; %" PRIu64 " pages scrubbed\n",
+           machine_counts.switches, machine_counts.stores, machine_counts.tlbi_local,
+           machine_counts.tlbi_broadcast, machine_counts.tlbi_range, machine_counts.tlbi_asid,
+           machine_counts.scrubs);
+    printf("unmaps: %" PRIu64 " fast, %" PRIu64 " queued, %" PRIu64 " found complete, %" PRIu64
+           " completed by receivers, %" PRIu64 " passes, %" PRIu64 " interrupts\n",
+           sum[COUNT_TLB_FAST], sum[COUNT_TLB_QUEUED], sum[COUNT_TLB_EPOCH], sum[COUNT_TLB_REISSUED],
+           sum[COUNT_TLB_PASSES], sum[COUNT_TLB_IPI]);
 }
 
 int main(int argc, char **argv)
@@ -271,9 +365,6 @@ int main(int argc, char **argv)
             check_all();
     }
     finish();
-    printf("done: %" PRIu64 " table switches, %" PRIu64 " entries written, TLBI %" PRIu64
-           " local and %" PRIu64 " broadcast, %" PRIu64 " pages scrubbed\n",
-           machine_counts.switches, machine_counts.stores, machine_counts.tlbi_local,
-           machine_counts.tlbi_broadcast, machine_counts.scrubs);
+    report();
     return 0;
 }

@@ -43,11 +43,11 @@ static inline struct baton_piece whole(uint32_t page)
     return (struct baton_piece){page, 0, PAGE_SIZE};
 }
 
-static inline struct transit sent(struct space *space, struct baton_piece piece, bool duplicate)
+static inline struct transit sent(struct space *space, struct baton_piece piece, unsigned flags)
 {
     struct transit transit;
 
-    assert_int_equal(do_send(space, &piece, duplicate, &transit), 0);
+    assert_int_equal(do_send(space, &piece, flags, NULL, &transit), 0);
     return transit;
 }
 
@@ -57,6 +57,16 @@ static inline void write_all(unsigned cpu, uint32_t page)
     for (uint32_t i = 0; i < GRAINS; i++)
         assert_true(do_access(cpu, page, i * GRAIN, true, 0x01010101u * (i + 1)));
     memset(machine_memory(page_phys(page)), 0x77, PAGE_SIZE);
+    for (uint32_t i = 0; i < GRAINS; i++)
+        reference[page].tag[i] = 0x77777777;
+}
+
+/* Every CPU sees its tick: no window is left. */
+static inline void ticks(void)
+{
+    for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++)
+        do_tick(cpu, false);
+    machine_run_on(0);
 }
 
 #endif

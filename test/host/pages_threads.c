@@ -1,19 +1,25 @@
 /*
  * host-pages-threads: page ownership on real threads, under the thread sanitizer. Four CPUs act for five spaces at once,
- * one of them shared by two CPUs, at few pages, so that they meet: compare-and-swap against lock, free against forged.
- * At the end each count is the sum of what was granted (page 1, 5), and while a space owns a page alone nobody else does.
+ * one of them shared by two CPUs, at few pages, so that they meet: compare-and-swap against lock, free against forged, unmap
+ * queues against passes, limbos against takers. The policy and the way in which CPUs are told change meanwhile. (Nobody rings
+ * here: a CPU makes its passes between its operations.) At the end each count is the sum of what was granted (page 1, 5), and
+ * while a space owns a page alone nobody else does.
  *
  *   pages_threads [operations of each CPU]      default 200000
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "core/cpu.h"
 #include "core/log.h"
 #include "ipc/page.h"
+#include "ipc/page_limbo.h"
+#include "ipc/policy.h"
 #include "mm/frame.h"
 #include "mm/kernel_map.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 #include "test/host/machine_threads.h"
 
 #define CPUS     4u
@@ -27,6 +33,7 @@ static struct baton_piece transits[TRANSITS];
 static unsigned transit_count;
 static pthread_mutex_t transit_mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t operations;
+static unsigned at_work = CPUS; /* (atomic) */
 
 struct actor {
     pthread_t host;
@@ -34,6 +41,16 @@ struct actor {
     uint64_t random;
     uint64_t succeeded;
 };
+
+/*
+ * page_describe() looks at the record of a page that may be in the hands of a CPU that is just writing it (page_state.h), for
+ * a report: what it tells may be of two moments, as the header says.
+ */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "race:page_describe\n";
+}
 
 void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
 {
@@ -97,9 +114,11 @@ static bool op_send(struct actor *actor, struct space *space, uint32_t page)
 {
     struct baton_piece piece = {page, 0, (uint16_t)(1 + random_below(actor, 4096))};
     bool duplicate = !random_below(actor, 3);
+    unsigned flags = (duplicate ? PAGE_SEND_DUPLICATE : 0) | (random_below(actor, 2) ? PAGE_SEND_TRUSTED : 0);
 
-    if (page_send(space, &piece, duplicate))
+    if (page_send(space, &piece, flags, spaces[1 + random_below(actor, SPACES)]))
         return false;
+    unmap_flush();
     grant(0, page, 1);
     if (!duplicate) {
         grant(space->number, page, -1);
@@ -120,7 +139,7 @@ static bool op_receive(struct actor *actor, struct space *space)
         drop(piece);
         return false;
     }
-    if (page_receive(space, &piece)) {
+    if (page_receive(space, &piece, random_below(actor, 2))) {
         page_account(space, -1);
         drop(piece);
         return false;
@@ -156,6 +175,25 @@ static bool op_fault(struct actor *actor, struct space *space, uint32_t page)
     return page_fault(space, IPC_BASE + page * PAGE_SIZE, random_below(actor, 2)) == PAGE_FAULT_MAPPED;
 }
 
+static bool op_passes(struct actor *actor)
+{
+    switch (random_below(actor, 8)) {
+    case 0:
+        __atomic_store_n(&tlb_mode, random_below(actor, 2) ? TLB_IPI : TLB_BROADCAST, __ATOMIC_RELAXED);
+        return true;
+    case 1:
+        __atomic_store_n(&policy, random_below(actor, 4) ? POLICY_DASH : POLICY_SYNCHRONOUS,
+                         __ATOMIC_RELAXED);
+        return true;
+    case 2:
+        page_limbo_reap();
+        return true;
+    default:
+        page_limbo_tick();
+        return true;
+    }
+}
+
 static bool op_counted(struct space *space, uint32_t page, int result, int delta)
 {
     if (!result)
@@ -170,7 +208,7 @@ static bool operate(struct actor *actor)
     uint32_t page = random_below(actor, PAGES);
     struct page_info info;
 
-    switch (random_below(actor, 9)) {
+    switch (random_below(actor, 10)) {
     case 0:
         return op_get(space);
     case 1:
@@ -186,6 +224,8 @@ static bool operate(struct actor *actor)
         return op_device(actor);
     case 7:
         return op_fault(actor, space, page);
+    case 8:
+        return op_passes(actor);
     default:
         page_describe(page, &info);
         return info.total >= info.owners;
@@ -197,8 +237,15 @@ static void *actor_run(void *argument)
     struct actor *actor = argument;
 
     machine_thread_is(actor->cpu);
-    for (uint64_t i = 0; i < operations; i++)
+    for (uint64_t i = 0; i < operations; i++) {
         actor->succeeded += operate(actor);
+        unmap_poll();
+    }
+    __atomic_sub_fetch(&at_work, 1, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&at_work, __ATOMIC_RELAXED)) {
+        unmap_poll(); /* others may wait for it */
+        sched_yield();
+    }
     return NULL;
 }
 
@@ -225,6 +272,7 @@ static void check_end(void)
     struct baton_piece piece;
     struct actor nobody = {0};
 
+    tlb_mode = TLB_BROADCAST; /* with interrupts one would wait for passes of threads that have ended */
     for (uint32_t page = 0; page < PAGES; page++)
         check_page(page);
     for (unsigned i = 1; i <= SPACES; i++) {
@@ -236,6 +284,11 @@ static void check_end(void)
     }
     while (transit_take(&nobody, &piece))
         drop(piece);
+    for (unsigned i = 0; i < 2 * CPUS; i++) {
+        machine_thread_is(i % CPUS);
+        unmap_poll();
+        page_limbo_tick();
+    }
     page_count(&counts);
     if (counts.free != PAGES)
         panic("oracle: %u of %u pages came back\n", counts.free, PAGES);
@@ -251,6 +304,7 @@ int main(int argc, char **argv)
     machine_thread_is(0);
     space_init(PAGES, 8);
     page_region_init(UINT64_C(0x80000000), PAGES);
+    unmap_init();
     spaces[0] = space_at(0);
     for (unsigned i = 1; i <= SPACES; i++)
         spaces[i] = space_create("space", i != 4, 12);

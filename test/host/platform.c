@@ -1,18 +1,14 @@
 /*
- * What the kernel's objects of the host build need and the simulated machine does not bring: blocks of the CPUs,
- * the interrupt controller, panic, and the log on standard output.
+ * What the kernel's objects of the host build need and the simulated machine does not bring: the
+ * interrupt controller, panic, and the log on standard output.
  */
 #include "core/cpu.h"
 #include "core/irq.h"
 #include "core/log.h"
-#include "ipc/service.h"
 #include "mm/frame.h"
 #include "test/host/machine.h"
 
 #include <stdio.h>
-
-struct cpu cpus[CPUS_MAX];
-unsigned cpu_count;
 
 void panic(const char *format, ...)
 {
@@ -68,28 +64,4 @@ void machine_interrupts_connect(void)
 
     irq_controller_set(&controller);
     machine_interrupt = irq_dispatch;
-}
-
-/* Of ipc/service.c, which is not here: nobody has a limit of messages. */
-bool service_messages_limited;
-
-void service_taken_count(struct message *const *messages, unsigned count)
-{
-    (void)messages, (void)count;
-}
-
-unsigned service_charge(struct service *service, unsigned count)
-{
-    (void)service;
-    return count;
-}
-
-void service_charge_mark(const struct service *service, struct message *const *messages, unsigned count)
-{
-    (void)service, (void)messages, (void)count;
-}
-
-void service_uncharge(struct service *service, unsigned count)
-{
-    (void)service, (void)count;
 }

@@ -97,7 +97,7 @@ static void test_drop_gives_pages_back(void **state)
     for (unsigned i = 0; i < 4; i++)
         message->abi.piece[i] = (struct baton_piece){pages[i % 3], 0, 64};
     for (unsigned i = 0; i < 4; i++)
-        assert_int_equal(page_send(a, &message->abi.piece[i], i == 0), 0);
+        assert_int_equal(page_send(a, &message->abi.piece[i], i == 0 ? PAGE_SEND_DUPLICATE : 0, NULL), 0);
     message->special = MESSAGE_CALL;
     message->caller = &threads[0];
     message_drop(message);
@@ -234,7 +234,7 @@ static void test_waiting(void **state)
     assert_true(wakes[0] == 1 && wakes[1] == 1); /* all who wait */
     port_receiver_remove(port, &threads[0]);
     port_receiver_remove(port, &threads[0]); /* twice does no harm */
-    port_receiver_add(port, &threads[1]); /* who is woken waits no more */
+    port_receiver_add(port, &threads[1]);    /* who is woken waits no more */
     assert_int_equal(port_send(port, &messages[1], 1), 1);
     assert_true(wakes[0] == 1 && wakes[1] == 2);
     port_sender_add(port, &threads[2]);
@@ -279,7 +279,7 @@ static void test_close_with_messages(void **state)
     assert_int_equal(page_get(a, &page, 1), 1);
     messages[2]->abi.pieces = 1;
     messages[2]->abi.piece[0] = (struct baton_piece){page, 0, 64};
-    assert_int_equal(page_send(a, &messages[2]->abi.piece[0], false), 0);
+    assert_int_equal(page_send(a, &messages[2]->abi.piece[0], 0, NULL), 0);
     messages[3]->special = MESSAGE_CALL;
     messages[3]->caller = &threads[3];
     assert_int_equal(port_send(port, messages, 4), 4);

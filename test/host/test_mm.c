@@ -187,6 +187,8 @@ static void test_ipc_entries(void **state)
         assert_false(pagetable_entry_writable(walk(&table, page_va(page))));
         pagetable_ipc_unmap(&table, page);
         assert_int_equal(walk(&table, page_va(page)), 0);
+        assert_true(machine_fails(machine_check_quiet())); /* not published one by one */
+        pagetable_ipc_publish();
         machine_check_quiet();
     }
 }
@@ -203,9 +205,9 @@ static void test_illegal_transitions(void **state)
     assert_true(machine_fails(pagetable_ipc_map(&table, 3, 0x80001000, true, true)));  /* another frame */
     assert_true(machine_fails(pagetable_ipc_map(&table, 3, 0x80000000, true, false))); /* another privilege */
     pagetable_window(&table, DATA_VA, MACHINE_PHYS, true);
-    assert_true(machine_fails(pagetable_window(&table, DATA_VA, MACHINE_PHYS + PAGE_SIZE), true));
+    assert_true(machine_fails(pagetable_window(&table, DATA_VA, MACHINE_PHYS + PAGE_SIZE, true)));
     pagetable_window(&table, DATA_VA, 0, true);
-    assert_true(machine_fails(pagetable_window(&table, DATA_VA, 0), true));
+    assert_true(machine_fails(pagetable_window(&table, DATA_VA, 0, true)));
 }
 
 /* ---- Spaces ---- */
@@ -329,34 +331,172 @@ static void test_asid_random(void **state)
 
 /* ---- Unmapping ---- */
 
+static struct unmap_record record;
+
+static void unmap_now(struct table *table, uint32_t page)
+{
+    unmap_page(table, page, UNMAP_SYNCHRONOUS, false, &record);
+    unmap_flush();
+}
+
+static void protect_now(struct table *table, uint32_t page)
+{
+    unmap_protect(table, page, UNMAP_SYNCHRONOUS, &record);
+    unmap_flush();
+}
+
+static void map(struct table *table, uint32_t page, bool writable)
+{
+    pagetable_ipc_map(&table->pages, page, 0x80000000, writable, true);
+    pagetable_ipc_publish();
+}
+
 static void test_unmap_by_bitmap(void **state)
 {
     (void)state;
     spaces_make();
     struct table *table = spaces[0]->table;
     struct machine_reach reach;
-    unmap_synchronous(table, 1); /* never mapped, never live: nothing to do */
+    map(table, 1, true);
+    unmap_now(table, 1); /* never live: nothing to tell anybody */
     assert_int_equal(machine_counts.tlbi_local + machine_counts.tlbi_broadcast, 0);
     switch_to(0, 0);
-    pagetable_ipc_map(&table->pages, 1, 0x80000000, true, true);
-    unmap_downgrade(table, 1);
+    map(table, 1, true);
+    protect_now(table, 1);
     assert_int_equal(machine_counts.tlbi_local, 1);
     switch_to(2, 0);
-    pagetable_ipc_map(&table->pages, 1, 0x80000000, true, true);
+    map(table, 1, true);
     machine_run_on(0);
-    unmap_downgrade(table, 1);
+    protect_now(table, 1);
     assert_int_equal(machine_counts.tlbi_broadcast, 1);
-    unmap_downgrade(table, 1); /* read-only already */
-    assert_int_equal(machine_counts.tlbi_broadcast, 1);
-    unmap_synchronous(table, 1);
+    unmap_now(table, 1);
     assert_int_equal(machine_counts.tlbi_broadcast, 2);
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++) {
         machine_reachable(cpu, page_va(1), &reach);
         assert_int_equal(reach.count, 0);
     }
     machine_check_quiet();
+    assert_true(unmap_through(&record));
     assert_int_equal(cpus[0].counters[COUNT_TLB_LOCAL], 1);
     assert_int_equal(cpus[0].counters[COUNT_TLB_BROADCAST], 2);
+}
+
+static bool reachable(unsigned cpu, uint32_t page)
+{
+    struct machine_reach reach;
+
+    machine_reachable(cpu, page_va(page), &reach);
+    return reach.count;
+}
+
+/* Two CPUs may have the translation, and each kind of unmap is left by CPU 0. */
+static struct table *two_cpus(uint32_t page)
+{
+    spaces_make();
+    struct table *table = spaces[0]->table;
+    switch_to(1, 0);
+    switch_to(0, 0);
+    map(table, page, true);
+    return table;
+}
+
+static void test_fast(void **state)
+{
+    (void)state;
+    struct table *table = two_cpus(1);
+    unmap_page(table, 1, UNMAP_FAST, false, &record);
+    unmap_flush();
+    assert_int_equal(machine_counts.tlbi_broadcast, 1);
+    assert_int_equal(machine_invalidations(0), 1); /* issued, and nobody waited */
+    assert_true(reachable(0, 1) && reachable(1, 1));
+    assert_false(unmap_through(&record));
+    machine_run_on(1);
+    unmap_pass(); /* of another CPU than the one that issued it: completes nothing */
+    assert_true(reachable(1, 1) && !unmap_through(&record));
+    machine_run_on(0);
+    unmap_poll();
+    assert_true(unmap_through(&record) && !reachable(0, 1) && !reachable(1, 1));
+}
+
+static void test_slow(void **state)
+{
+    (void)state;
+    struct table *table = two_cpus(1);
+    unmap_page(table, 1, UNMAP_SLOW, false, &record);
+    unmap_flush();
+    assert_int_equal(machine_counts.tlbi_broadcast + machine_counts.tlbi_local, 0);
+    unmap_poll();
+    assert_true(!reachable(0, 1) && reachable(1, 1) && !unmap_through(&record));
+    switch_to(1, 1);
+    switch_to(1, 0);
+    assert_true(!reachable(1, 1) && unmap_through(&record));
+    assert_int_equal(machine_counts.tlbi_broadcast, 0);
+}
+
+static void test_complete(void **state)
+{
+    (void)state;
+    struct table *table = two_cpus(1);
+    unmap_page(table, 1, UNMAP_FAST, false, &record);
+    unmap_flush();
+    machine_run_on(2);
+    unmap_complete(1, &record); /* not its own TLBIs: issued once more */
+    assert_int_equal(machine_counts.tlbi_broadcast, 2);
+    assert_true(!reachable(0, 1) && !reachable(1, 1));
+    unmap_complete(1, &record);
+    assert_int_equal(machine_counts.tlbi_broadcast, 2);
+    assert_int_equal(cpus[2].counters[COUNT_TLB_EPOCH], 1);
+}
+
+/* More than a queue holds: the whole ASID goes, and nothing is forgotten. */
+static void test_overflow(void **state)
+{
+    static struct unmap_record records[400];
+
+    (void)state;
+    struct table *table = two_cpus(0);
+    for (uint32_t page = 1; page < 400; page++)
+        map(table, page, true);
+    for (uint32_t page = 0; page < 400; page++)
+        unmap_page(table, page, UNMAP_SLOW, false, &records[page]);
+    unmap_flush();
+    for (unsigned cpu = 0; cpu < 2; cpu++) {
+        machine_run_on(cpu);
+        unmap_poll();
+    }
+    for (uint32_t page = 0; page < 400; page++)
+        assert_true(unmap_through(&records[page]) && !reachable(0, page) && !reachable(1, page));
+    assert_true(machine_counts.tlbi_asid);
+}
+
+/* Adjacent pages go by range where the machine can, in either direction. */
+static void unmap_eight(bool ranges, uint64_t expected)
+{
+    machine_ranges = ranges;
+    struct table *table = two_cpus(0);
+    unmap_init();
+    for (uint32_t page = 1; page < 8; page++)
+        map(table, page, true);
+    for (uint32_t page = 0; page < 4; page++)
+        unmap_page(table, page, UNMAP_SYNCHRONOUS, false, &record);
+    for (uint32_t page = 7; page > 3; page--)
+        unmap_page(table, page, UNMAP_SYNCHRONOUS, false, &record);
+    unmap_flush();
+    assert_int_equal(machine_counts.tlbi_broadcast, expected);
+    for (uint32_t page = 0; page < 8; page++)
+        assert_false(reachable(0, page) || reachable(1, page));
+}
+
+static void test_ranges(void **state)
+{
+    (void)state;
+    unmap_eight(true, 2);
+}
+
+static void test_no_ranges(void **state)
+{
+    (void)state;
+    unmap_eight(false, 8);
 }
 
 static void test_refresh(void **state)
@@ -367,8 +507,8 @@ static void test_refresh(void **state)
     spaces_make();
     switch_to(0, 0);
     struct table *table = spaces[0]->table;
-    pagetable_ipc_map(&table->pages, 1, 0x80000000, false, true);
-    pagetable_ipc_map(&table->pages, 1, 0x80000000, true, true);
+    map(table, 1, false);
+    map(table, 1, true);
     machine_reachable(0, page_va(1), &reach);
     assert_int_equal(reach.count, 2);
     unmap_refresh(table, 1);
@@ -387,14 +527,14 @@ static void test_unmap_after_roll_over(void **state)
     struct table *table = spaces[0]->table;
     for (unsigned round = 0; round < 200; round++) {
         switch_to(1, 0);
-        pagetable_ipc_map(&table->pages, round, 0x80000000, true, true);
+        map(table, round, true);
         if (round & 1)
             switch_to(1, 1);
         unsigned others = (unsigned)machine_random(20);
         for (unsigned i = 0; i < others; i++)
             switch_to((unsigned)machine_random(2) * 2, 2 + (unsigned)machine_random(TABLES - 2));
         machine_run_on(3);
-        unmap_synchronous(table, round);
+        unmap_now(table, round);
         switch_to(1, 0);
         machine_reachable(1, page_va(round), &reach);
         assert_int_equal(reach.count, 0);
@@ -415,6 +555,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_live_asids_survive_roll_over),
     cmocka_unit_test(test_asid_random),
     cmocka_unit_test(test_unmap_by_bitmap),
+    cmocka_unit_test(test_fast),
+    cmocka_unit_test(test_slow),
+    cmocka_unit_test(test_complete),
+    cmocka_unit_test(test_overflow),
+    cmocka_unit_test(test_ranges),
+    cmocka_unit_test(test_no_ranges),
     cmocka_unit_test(test_refresh),
     cmocka_unit_test(test_unmap_after_roll_over),
 };

@@ -89,9 +89,9 @@ static void test_limit(void **state)
     assert_int_equal(do_get(a, pages, 16), BATON_ELIMIT);
     assert_int_equal(do_get(a, pages, 8), 8);
     assert_int_equal(do_get(a, pages, 1), BATON_ELIMIT);
-    struct transit transit = sent(a, whole(pages[0]), false);
+    struct transit transit = sent(a, whole(pages[0]), 0);
     assert_int_equal(do_get(a, pages, 1), 1);
-    assert_int_equal(do_receive(a, &transit), BATON_ELIMIT);
+    assert_int_equal(do_receive(a, &transit, false), BATON_ELIMIT);
     do_drop(&transit);
     do_release_all(a);
     assert_int_equal(do_get(a, pages, 8), 8);
@@ -126,6 +126,8 @@ static void test_duplicate_downgrades(void **state)
     uint64_t broadcast = machine_counts.tlbi_broadcast;
     assert_int_equal(do_duplicate(a, page), 0);
     assert_int_equal(machine_counts.tlbi_broadcast, broadcast + 1);
+    struct transit transit = sent(a, whole(page), PAGE_SEND_DUPLICATE);
+    assert_int_equal(do_receive(b, &transit, false), 0); /* who does not trust finds the downgrade complete */
     for (unsigned cpu = 0; cpu < 2; cpu++) {
         machine_reachable(cpu, IPC_BASE + page * PAGE_SIZE, &reach);
         for (unsigned i = 0; i < reach.count; i++)
@@ -192,7 +194,7 @@ static void test_count_is_full(void **state)
         assert_int_equal(page_duplicate(rich, page), 0);
     assert_int_equal(page_duplicate(rich, page), BATON_ELIMIT);
     struct baton_piece piece = whole(page);
-    assert_true(page_send(rich, &piece, true) < 0);
+    assert_true(page_send(rich, &piece, PAGE_SEND_DUPLICATE, NULL) < 0);
     assert_int_equal(rich->pages, 0xffff);
     assert_int_equal(page_release_all(rich), 0xffff);
     assert_int_equal(rich->pages, 0);
@@ -207,10 +209,10 @@ static void test_hand_over(void **state)
     uint32_t page = get(a);
     for (unsigned i = 0; i < GRAINS; i++)
         assert_true(do_access(0, page, i * GRAIN, true, 100 + i));
-    struct transit transit = sent(a, whole(page), false);
+    struct transit transit = sent(a, whole(page), 0);
     assert_false(do_access(0, page, 0, false, 0)); /* sent away */
     assert_false(do_access(1, page, 0, false, 0)); /* not yet received */
-    assert_int_equal(do_receive(b, &transit), 0);
+    assert_int_equal(do_receive(b, &transit, false), 0);
     assert_int_equal(transit.piece.offset & BATON_PIECE_READ_ONLY, 0);
     assert_true(do_access(1, page, 0, false, 0));
     assert_true(do_access(1, page, 64, true, 5));
@@ -227,12 +229,12 @@ static void test_send_errors(void **state)
     begin();
     uint32_t page = get(a);
     piece = whole(page);
-    assert_int_equal(do_send(b, &piece, false, &transit), BATON_EOWNER);
-    assert_int_equal(do_send(b, &piece, true, &transit), BATON_EOWNER);
-    transit = sent(a, piece, false);
-    assert_int_equal(do_send(a, &piece, false, &transit), BATON_EOWNER); /* doubled */
+    assert_int_equal(do_send(b, &piece, 0, NULL, &transit), BATON_EOWNER);
+    assert_int_equal(do_send(b, &piece, PAGE_SEND_DUPLICATE, NULL, &transit), BATON_EOWNER);
+    transit = sent(a, piece, 0);
+    assert_int_equal(do_send(a, &piece, 0, NULL, &transit), BATON_EOWNER); /* doubled */
     piece.page = PAGES;
-    assert_int_equal(do_send(a, &piece, false, &transit), BATON_EOWNER);
+    assert_int_equal(do_send(a, &piece, 0, NULL, &transit), BATON_EOWNER);
     check_all();
 }
 
@@ -248,8 +250,8 @@ static void test_never_mapped_costs_nothing(void **state)
     struct machine_counts before = machine_counts;
     uint64_t never = counter(COUNT_PAGES_NEVER_MAPPED), mapped = counter(COUNT_PAGES_MAPPED);
     uint64_t moved = counter(COUNT_PAGES_MOVED);
-    assert_int_equal(do_receive(a, &transit), 0);
-    transit = sent(a, transit.piece, false);
+    assert_int_equal(do_receive(a, &transit, false), 0);
+    transit = sent(a, transit.piece, 0);
     do_device_sent(&transit);
     assert_memory_equal(&before, &machine_counts, sizeof(before));
     assert_int_equal(counter(COUNT_PAGES_NEVER_MAPPED), never + 1);
@@ -265,7 +267,7 @@ static void test_local_when_only_here(void **state)
     uint32_t page = get(a);
     assert_true(do_access(0, page, 0, true, 1));
     struct machine_counts before = machine_counts;
-    sent(a, whole(page), false);
+    sent(a, whole(page), 0);
     assert_int_equal(machine_counts.tlbi_local, before.tlbi_local + 1);
     assert_int_equal(machine_counts.tlbi_broadcast, before.tlbi_broadcast);
     /* From a CPU on which the space never ran, it has to be broadcast. */
@@ -273,7 +275,7 @@ static void test_local_when_only_here(void **state)
     assert_true(do_access(0, page, 0, true, 1));
     machine_run_on(3);
     before = machine_counts;
-    assert_int_equal(do_release(a, page), 0);
+    sent(a, whole(page), 0);
     assert_int_equal(machine_counts.tlbi_broadcast, before.tlbi_broadcast + 1);
 }
 
@@ -288,7 +290,9 @@ static void test_map_now(void **state)
     assert_int_equal(counter(COUNT_PAGES_MAPPED), mapped + 1);
     assert_int_equal(do_map(b, page), BATON_EOWNER);
     assert_int_equal(do_map(a, PAGES), BATON_EOWNER);
-    assert_int_equal(page_map(space_at(0), page), BATON_EOWNER); /* the kernel has no table to map it in */
+    struct baton_piece piece = whole(page);
+    assert_int_equal(page_map(space_at(0), &piece, 1),
+                     BATON_EOWNER); /* the kernel has no table to map it in */
     uint64_t phys;
     assert_int_equal(machine_access(0, IPC_BASE + page * PAGE_SIZE, true, true, &phys), MACHINE_DONE);
 }
@@ -317,8 +321,8 @@ static void test_many_owners(void **state)
     uint32_t page = get(a);
     assert_true(do_access(0, page, 0, true, 3));
     for (unsigned i = 0; i < OWNERS_MAX - 2; i++) {
-        transit = sent(a, whole(page), true);
-        assert_int_equal(do_receive(more[i], &transit), 0);
+        transit = sent(a, whole(page), PAGE_SEND_DUPLICATE);
+        assert_int_equal(do_receive(more[i], &transit, false), 0);
         assert_true(transit.piece.offset & BATON_PIECE_READ_ONLY);
         run_space(1, more[i]);
         assert_true(do_access(1, page, 0, false, 0));
@@ -326,14 +330,19 @@ static void test_many_owners(void **state)
         machine_run_on(0);
     }
     /* Nine spaces own it; two in flight make the kernel the tenth: the next receiver finds no slot, once. */
-    transit = sent(a, whole(page), true);
-    last = sent(a, whole(page), true);
-    assert_int_equal(do_receive(more[9], &transit), BATON_EOWNERS);
+    transit = sent(a, whole(page), PAGE_SEND_DUPLICATE);
+    last = sent(a, whole(page), PAGE_SEND_DUPLICATE);
+    assert_int_equal(do_receive(more[9], &transit, false), BATON_EOWNERS);
     do_drop(&last);
-    assert_int_equal(do_receive(more[9], &transit), 0);
+    assert_int_equal(do_receive(more[9], &transit, false), 0);
     struct baton_piece piece = whole(page);
-    assert_int_equal(do_send(a, &piece, true, &transit), BATON_EOWNERS);
-    assert_int_equal(do_send(a, &piece, false, &transit), BATON_EOWNERS);
+    assert_int_equal(do_send(a, &piece, PAGE_SEND_DUPLICATE, NULL, &transit), BATON_EOWNERS);
+    /* One for one it can still change hands; not one of two */
+    assert_int_equal(do_send(a, &piece, 0, NULL, &transit), 0);
+    assert_int_equal(do_receive(a, &transit, false), 0);
+    assert_int_equal(do_duplicate(a, page), 0);
+    assert_int_equal(do_send(a, &piece, 0, NULL, &transit), BATON_EOWNERS);
+    assert_int_equal(do_release(a, page), 0);
     check_all();
     for (unsigned i = 0; i <= OWNERS_MAX; i++)
         do_release_all(more[i]);
@@ -349,9 +358,9 @@ static void test_release_all(void **state)
     begin();
     assert_int_equal(do_get(a, pages, 4), 4);
     assert_true(do_access(0, pages[0], 0, true, 3));
-    struct transit kept = sent(a, whole(pages[1]), true); /* in flight, it stays */
-    struct transit shared = sent(a, whole(pages[2]), true);
-    assert_int_equal(do_receive(b, &shared), 0);
+    struct transit kept = sent(a, whole(pages[1]), PAGE_SEND_DUPLICATE); /* in flight, it stays */
+    struct transit shared = sent(a, whole(pages[2]), PAGE_SEND_DUPLICATE);
+    assert_int_equal(do_receive(b, &shared, false), 0);
     assert_int_equal(do_duplicate(a, pages[3]), 0);
     do_release_all(a);
     assert_int_equal(a->pages, 0);
@@ -370,14 +379,15 @@ static void test_trusted_pair(void **state)
     machine_run_on(2);
     uint32_t page = get(t);
     assert_true(do_access(2, page, 0, true, 1));
-    struct transit transit = sent(t, whole(page), true);
-    assert_int_equal(do_receive(u, &transit), 0);
+    struct transit transit = sent(t, whole(page), PAGE_SEND_DUPLICATE);
+    assert_int_equal(do_receive(u, &transit, false), 0);
     run_space(3, u);
     assert_true(do_access(3, page, 0, false, 0));
     assert_false(do_access(3, page, 0, true, 2));
     assert_int_equal(do_release(t, page), 0);
     assert_true(do_access(3, page, 0, true, 2));
     assert_int_equal(do_release(u, page), 0);
+    ticks();
     assert_false(do_access(3, page, 0, false, 0));
     check_all();
 }
@@ -402,11 +412,11 @@ static void test_receive_ring(void **state)
     assert_int_equal(info.hull_start, 0);
     assert_int_equal(info.hull_end, 128);
     assert_false(info.cached);
-    assert_int_equal(do_receive(a, &transit), 0);
+    assert_int_equal(do_receive(a, &transit, false), 0);
     assert_true(do_access(0, page, 0, false, 0));
     page_describe(page, &info);
     assert_true(info.cached); /* page 8 */
-    transit = sent(a, transit.piece, false);
+    transit = sent(a, transit.piece, 0);
     do_device_sent(&transit);
     assert_true(machine_fails(page_filled(page, 64))); /* not in a ring any more */
     assert_true(do_device_get(&page));
@@ -426,9 +436,9 @@ static void test_flood_to_devices(void **state)
     begin();
     assert_true(do_device_get(&page));
     do_device_filled(page, 1024, &in);
-    assert_int_equal(do_receive(a, &in), 0);
+    assert_int_equal(do_receive(a, &in, false), 0);
     for (unsigned i = 0; i < 3; i++)
-        out[i] = sent(a, in.piece, i < 2);
+        out[i] = sent(a, in.piece, i < 2 ? PAGE_SEND_DUPLICATE : 0);
     for (unsigned i = 0; i < 3; i++) {
         page_count(&counts);
         assert_int_equal(counts.in_flight, 1);

@@ -14,6 +14,7 @@
 #include "ipc/transfer.h"
 #include "ipc/user.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 #include "test/host/cases.h"
 #include "test/host/machine.h"
 #include "test/host/ownership.h"
@@ -292,7 +293,8 @@ static void deliver(unsigned to, struct message *message, const struct baton_mes
     struct baton_message *place = &memory[to][machine_random(MESSAGES)];
 
     memset(place, 0xee, sizeof(*place));
-    assert_int_equal(transfer_out(&service[to], (uint64_t)place, message, machine_random(2)), 0);
+    assert_int_equal(
+        transfer_out(&service[to], (uint64_t)place, message, machine_random(2), machine_random(2)), 0);
     check_arrival(was, place);
     for (unsigned i = 0; i < place->pieces; i++)
         assert_int_equal(page_release(service[to].space, place->piece[i].page), 0);
@@ -317,7 +319,10 @@ static void round_trip(unsigned who, bool duplicate)
     invalid += expected == BATON_EINVAL;
     not_owned += expected == BATON_EOWNER;
     snapshot_take(&before);
-    assert_int_equal(transfer_in(&service[who], (uint64_t)place, message, duplicate), expected);
+    unsigned flags = (duplicate ? PAGE_SEND_DUPLICATE : 0) | (machine_random(2) ? PAGE_SEND_TRUSTED : 0);
+    assert_int_equal(transfer_in(&service[who], (uint64_t)place, message, flags, service[1 - who].space),
+                     expected);
+    unmap_flush();
     assert_memory_equal(place, &was, sizeof(was)); /* the sender's own copy is not touched */
     if (expected) {
         assert_unchanged(&before);
@@ -365,20 +370,20 @@ static void test_addresses(void **state)
         0,          8,        start - 8,          end, end - size + 8, UINT64_MAX - 7, LINEAR_BASE,
         IMAGE_BASE, IPC_BASE, (uint64_t)memory[1]};
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        assert_int_equal(transfer_in(&service[0], wrong[i], message, false), BATON_EFAULT);
+        assert_int_equal(transfer_in(&service[0], wrong[i], message, 0, NULL), BATON_EFAULT);
         assert_int_equal(transfer_read(&service[0], &word, wrong[i], size), BATON_EFAULT);
         assert_int_equal(transfer_write(&service[0], wrong[i], &word, size), BATON_EFAULT);
         assert_int_equal(transfer_read_words(&service[0], &word, wrong[i], size / 8), BATON_EFAULT);
         assert_false(transfer_writable(&service[0], wrong[i], size));
     }
     for (unsigned i = 1; i < 8; i++)
-        assert_int_equal(transfer_in(&service[0], start + i, message, false), BATON_EINVAL);
+        assert_int_equal(transfer_in(&service[0], start + i, message, 0, NULL), BATON_EINVAL);
     assert_int_equal(transfer_read_words(&service[0], &word, start + 4, 1), BATON_EINVAL);
     assert_false(transfer_writable(&service[0], start, UINT64_MAX));
     assert_false(transfer_writable(&service[0], start + 8, UINT64_MAX - 7));
     assert_true(transfer_writable(&service[0], start, end - start));
     hole = start + 8;
-    assert_int_equal(transfer_in(&service[0], start, message, false), BATON_EFAULT);
+    assert_int_equal(transfer_in(&service[0], start, message, 0, NULL), BATON_EFAULT);
     assert_int_equal(transfer_read(&service[0], &word, start + 8, 8), BATON_EFAULT);
 }
 
