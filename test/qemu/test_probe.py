@@ -15,7 +15,8 @@ from naming import named
 ROW = re.compile(r"^judge: (\w+) to (\w+), (untrusted|trusted), (untrusting|trusting): (\d+) rounds, (\d+) undone, (\d+) seen, "
                  r"(\d+) changed, latest (\d+) us, (\d+) lasted$", re.MULTILINE)
 # As a mask for the setting ways=; see protocol.h.
-WAYS = {"sent": 1, "duplicated": 2, "shared": 4, "forwarded": 8, "kept": 16, "bounced": 32, "released": 64}
+WAYS = {"sent": 1, "duplicated": 2, "shared": 4, "forwarded": 8, "kept": 16, "bounced": 32, "released": 64,
+        "dropped": 128, "called": 256, "replied": 512}
 ALL = sum(WAYS.values())
 
 POLICIES = ["copy", "synchronous", "dash", "path"]
@@ -33,7 +34,7 @@ class Row:
 
     def deferred(self):
         """True when the receiver may find that the former owner still uses the pages: figures 3C and 3D."""
-        return self.trusting and self.way not in ("shared", "released")
+        return self.trusting and self.way not in ("shared", "released", "dropped")
 
 
 def play(build, boot, rounds, settings, ways=ALL, limit=200, options=None, beside=None, **machine_settings):
@@ -109,7 +110,7 @@ def check_policy(build, boot, policy, tlb, rounds, limit=200):
 @pytest.mark.parametrize("tlb", ["broadcast", "ipi"])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_probe(build, boot, policy, tlb):
-    check_policy(build, boot, policy, tlb, 400 if policy == "dash" else 280)
+    check_policy(build, boot, policy, tlb, 480 if policy == "dash" else 320)
 
 
 @named("probe-{policy}-{tlb}-long")
@@ -133,9 +134,10 @@ def test_inside(build, boot, tlb):
 
 @named("probe-while-policies-change")
 def test_policies_change(build, boot):
-    """The policy, the way to tell TLBs and the trust set change a few times a second, while pages are under way."""
+    """Policy, way to tell TLBs, trust set and ledger (whose calls go another way) change all the time, under way."""
     lines = [f"policy unmap={policy} tlb={tlb}" for tlb in ("ipi", "broadcast") for policy in POLICIES]
-    lines = [line for pair in zip(lines, ["trust middle none", "trust middle pair"] * 4) for line in pair]
+    others = ["trust middle none", "trace on", "trust middle pair", "trace off"] * 2
+    lines = [line for pair in zip(lines, others) for line in pair]
     turn = itertools.cycle(lines)
 
     def change(machine):
@@ -162,7 +164,7 @@ def test_no_broadcast(build, boot):
 def test_range(build, boot):
     """-cpu max has FEAT_TLBIRANGE: adjacent pages of a message are told at once. A Cortex-A72 has not."""
     for cpu, ranges in (("max", True), ("cortex-a72", False)):
-        machine, rows = play(build, boot, 112, "unmap=dash pages=16", cpu=cpu)
+        machine, rows = play(build, boot, 120, "unmap=dash pages=16", cpu=cpu)
         counted = machine.stats()["tlb"]
         assert (counted["range"] > 0) == ranges, counted
         check_nothing_leaks(rows)

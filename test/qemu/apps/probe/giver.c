@@ -112,18 +112,25 @@ static void bounce(int port)
         abort();
 }
 
-static void give(void)
+/* The pages go with a request, or with the reply to one. */
+static void give_by_rpc(int port, uint64_t flags)
 {
-    static const char *const names[RECEIVERS] = {"taker", "insider", "middle"};
-    int port = baton_port_find(names[current.way == FORWARDED ? MIDDLE : current.receiver]);
-    uint64_t flags = current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0;
+    struct baton_message message, request;
+
+    pages_message(&message);
+    if (current.way == CALLED) {
+        if (baton_rpc(port, &message, &request, flags, BATON_FOREVER) < 0)
+            abort();
+    } else if (baton_receive(baton_port_find("giver"), &request, 0, BATON_FOREVER) < 0 ||
+               baton_reply(request.reply, &message, flags) < 0) {
+        abort();
+    }
+}
+
+static void give(int port, uint64_t flags)
+{
     struct baton_message message;
 
-    baton_message_init(&message, 0);
-    message.type = NOTICE;
-    message.tag = round_tag(current);
-    baton_message_append(&message, pages, (uint32_t)(page_count * sizeof pages[0]));
-    must_send(port, &message, 0);
     if (current.way == BOUNCED)
         bounce(port);
     pages_message(&message);
@@ -131,8 +138,25 @@ static void give(void)
         must_send(port, &message, flags | BATON_DUPLICATE);
     if (current.way == RELEASED)
         baton_message_free(&message);
+    else if (current.way == CALLED || current.way == REPLIED)
+        give_by_rpc(port, flags);
     else if (current.way != DUPLICATED)
         must_send(port, &message, flags);
+}
+
+/* The receiver is told what comes; then it comes. */
+static void play(void)
+{
+    static const char *const names[RECEIVERS] = {"taker", "insider", "middle"};
+    int port = baton_port_find(names[current.way == FORWARDED ? MIDDLE : current.receiver]);
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    message.type = NOTICE;
+    message.tag = round_tag(current);
+    baton_message_append(&message, pages, (uint32_t)(page_count * sizeof pages[0]));
+    must_send(port, &message, 0);
+    give(port, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0);
     __atomic_store_n(&sent_at, baton_time_ns(), __ATOMIC_RELAXED);
 }
 
@@ -165,7 +189,7 @@ int main(void)
         return 1;
     ask();
     prepare();
-    give();
+    play();
     if (current.flags & ROUND_SENDER)
         probe(0);
     baton_sleep(BATON_FOREVER); /* the others fault, or lose patience */

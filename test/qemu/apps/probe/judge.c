@@ -8,8 +8,8 @@
 #define FLAGS_ANY (ROUND_IMMEDIATE | ROUND_SENDER | ROUND_TOUCHED | ROUND_MOVING)
 #define LIVES_MAX 90 /* short lives of giver before it rests */
 
-static const char *const way_names[WAYS] = {"sent", "duplicated", "shared",  "forwarded",
-                                            "kept", "bounced",    "released"};
+static const char *const way_names[WAYS] = {"sent",    "duplicated", "shared",  "forwarded", "kept",
+                                            "bounced", "released",   "dropped", "called",    "replied"};
 static const char *const receiver_names[RECEIVERS] = {"taker", "insider", "middle"};
 
 static struct count {

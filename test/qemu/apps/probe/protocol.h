@@ -23,6 +23,9 @@ enum way {
     KEPT,       /* by middle, which is in giver's trust set if there is one */
     BOUNCED,    /* the receiver, which trusts, sends them back at once; then they are sent as in SENT */
     RELEASED,   /* given up; the receiver takes what is free until it has them: nobody is trusted then */
+    DROPPED,    /* sent to a receiver that trusts, gives them up at once, and takes them as in RELEASED */
+    CALLED,     /* sent with a request */
+    REPLIED,    /* sent with the reply to a request of the receiver's */
     WAYS
 };
 

@@ -57,38 +57,6 @@ static void watch_begin(void)
         held_page(i)[SECRET_WORD] = secret_of(current);
 }
 
-static void forward(struct baton_message *message)
-{
-    uint64_t seen = 0;
-
-    for (unsigned i = 0; current.flags & ROUND_TOUCHED && i < message->pieces; i++)
-        seen += *(volatile uint64_t *)baton_piece_address(&message->piece[i]);
-    if (current.flags & ROUND_TOUCHED && !seen)
-        abort(); /* giver wrote something else */
-    if (baton_send(taker, message, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0, BATON_FOREVER) < 0)
-        abort();
-}
-
-static void pages_come(struct baton_message *message)
-{
-    bool first = !parts++;
-
-    if (forwards()) {
-        forward(message);
-        return;
-    }
-    if (current.way == BOUNCED && first) {
-        if (baton_send(giver, message, BATON_TRUSTED, BATON_FOREVER) < 0)
-            baton_message_free(message); /* it has been cut off meanwhile */
-        return;
-    }
-    if (current.way == SHARED && !first) /* with this second ownership gone, the other one may write */
-        baton_message_free(&held);
-    held = *message;
-    if (current.way != SHARED || !first)
-        watch_begin();
-}
-
 /* ---- Pages that were given up ---- */
 
 static bool is_wanted(uint32_t page)
@@ -121,6 +89,85 @@ static void hunt(void)
         watch_begin();
 }
 
+static void hunt_begin(void)
+{
+    hunting = true;
+    if (current.flags & ROUND_IMMEDIATE && current.way == RELEASED)
+        baton_thread_move(0); /* what was given up there may lie in that CPU's stock */
+}
+
+/* ---- Pages that come ---- */
+
+static uint64_t receive_flags(void)
+{
+    uint64_t flags = 0;
+
+    if (current.flags & ROUND_TRUSTING || forwards() || current.way == DROPPED ||
+        (current.way == BOUNCED && !parts))
+        flags |= BATON_TRUST_SENDER;
+    if (current.flags & ROUND_IMMEDIATE && !forwards())
+        flags |= BATON_IMMEDIATE_ACCESS;
+    return flags;
+}
+
+static void answer(uint64_t token, uint64_t tag)
+{
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    message.tag = tag;
+    baton_reply(token, &message, 0);
+}
+
+static void forward(struct baton_message *message)
+{
+    uint64_t seen = 0;
+
+    for (unsigned i = 0; current.flags & ROUND_TOUCHED && i < message->pieces; i++)
+        seen += *(volatile uint64_t *)baton_piece_address(&message->piece[i]);
+    if (current.flags & ROUND_TOUCHED && !seen)
+        abort(); /* giver wrote something else */
+    if (baton_send(taker, message, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0, BATON_FOREVER) < 0)
+        abort();
+}
+
+static void pages_come(struct baton_message *message)
+{
+    bool first = !parts++;
+
+    if (forwards()) {
+        forward(message);
+        return;
+    }
+    if (current.way == BOUNCED && first) {
+        if (baton_send(giver, message, BATON_TRUSTED, BATON_FOREVER) < 0)
+            baton_message_free(message); /* it has been cut off meanwhile */
+        return;
+    }
+    if (current.way == DROPPED) {
+        baton_message_free(message);
+        hunt_begin();
+        return;
+    }
+    if (current.way == SHARED && !first) /* with this second ownership gone, the other one may write */
+        baton_message_free(&held);
+    held = *message;
+    if (current.way != SHARED || !first)
+        watch_begin();
+    if (current.way == CALLED)
+        answer(message->reply, 0);
+}
+
+/* The pages come with the reply to a request. */
+static void pages_ask_for(void)
+{
+    struct baton_message message;
+
+    baton_message_init(&message, 0);
+    if (baton_rpc(giver, &message, &message, receive_flags(), BATON_FOREVER) == 0)
+        pages_come(&message);
+}
+
 /* ---- What others say ---- */
 
 static void notice_comes(struct baton_message *message)
@@ -128,38 +175,23 @@ static void notice_comes(struct baton_message *message)
     current = round_of(message->tag);
     wanted = *message;
     parts = 0;
-    hunting = current.way == RELEASED;
-    if (hunting && current.flags & ROUND_IMMEDIATE)
-        baton_thread_move(0); /* what was given up there may lie in that CPU's stock */
+    if (current.way == RELEASED)
+        hunt_begin();
     if (forwards() && baton_send(taker, message, 0, BATON_FOREVER) < 0)
         abort();
+    if (current.way == REPLIED)
+        pages_ask_for();
 }
 
 static void end_comes(const struct baton_message *message)
 {
-    struct baton_message answer;
-
-    baton_message_init(&answer, 0);
-    answer.tag = UNDONE;
-    if (watching) {
+    if (watching)
         look();
-        answer.tag = changes << 32 | changed_us;
-    }
+    uint64_t result = watching ? changes << 32 | changed_us : UNDONE;
     watching = hunting = false;
     baton_thread_move(OWN_CPU);
     baton_message_free(&held);
-    baton_reply(message->reply, &answer, 0);
-}
-
-static uint64_t receive_flags(void)
-{
-    uint64_t flags = 0;
-
-    if (current.flags & ROUND_TRUSTING || forwards() || (current.way == BOUNCED && !parts))
-        flags |= BATON_TRUST_SENDER;
-    if (current.flags & ROUND_IMMEDIATE && !forwards())
-        flags |= BATON_IMMEDIATE_ACCESS;
-    return flags;
+    answer(message->reply, result);
 }
 
 int main(void)
