@@ -70,10 +70,10 @@ def check_ends(rows):
     assert not wrong, "\n".join(wrong)
 
 
-def check_machine(machine):
-    """Nobody but giver did what it may not, and no page is lost."""
+def check_machine(machine, giver="giver"):
+    """Nobody but the giver did what it may not, and no page is lost."""
     text = machine.console_text()
-    assert set(re.findall(r"^violation: service (\w+)", text, re.MULTILINE)) == {"giver"}
+    assert set(re.findall(r"^violation: service (\w+)", text, re.MULTILINE)) == {giver}
     pages = machine.quiet_stats()["pages"]
     assert pages["owned"] == 0 and pages["free"] == pages["total"], pages
     machine.halt()
@@ -120,6 +120,17 @@ def test_probe(build, boot, policy, tlb):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_probe_long(build, boot, policy, tlb):
     check_policy(build, boot, policy, tlb, 10000, 3000)
+
+
+@named("probe-by-a-trusted-service-{tlb}")
+@pytest.mark.parametrize("tlb", ["broadcast", "ipi"])
+def test_trusted(build, boot, tlb):
+    """A former owner at EL1, cut off from what an isolated service has now."""
+    machine, rows = play(build, boot, 240, f"unmap=dash tlb={tlb} giver=mate")
+    check_nothing_leaks(rows)
+    check_ends(rows)
+    assert sum(row.seen + row.changed for row in rows), "\n".join(row.text for row in rows)
+    check_machine(machine, "mate")
 
 
 @named("probe-inside-a-trust-set-is-shared-memory-{tlb}")

@@ -1,7 +1,7 @@
 /*
- * A former owner that probes: `giver` gives pages away and goes on using them from three CPUs; `taker`, `insider` and
- * `middle` receive; `judge` says what the next round is and counts what giver saw and changed. See protocol.h.
- * giver and middle are a trust set.
+ * A former owner that probes: `giver` gives pages away and goes on using them from three CPUs, or, at EL1, `mate` does;
+ * `taker`, `insider` and `middle` receive; `judge` says what the next round is and counts what was seen and changed. See
+ * protocol.h. giver and middle are a trust set.
  */
 #include "apps/baton.h"
 
@@ -16,6 +16,15 @@ static const struct baton_service services[] = {
      .heap = 64 * 1024,
      .pages = 64,
      .trust = "pair"},
+    {.name = "mate",
+     .program = "mate",
+     .placement = BATON_TRUSTED_SERVICE,
+     .on_fault = BATON_RESTART,
+     .threads = 3,
+     .cpu = 0,
+     .queue = 16,
+     .heap = 64 * 1024,
+     .pages = 64},
     {.name = "judge",
      .program = "judge",
      .placement = BATON_ISOLATED,
@@ -58,6 +67,7 @@ static const struct baton_service services[] = {
 static const struct baton_wire wires[] = {
     {"giver", "judge"}, {"giver", "taker"},   {"giver", "insider"}, {"giver", "middle"}, {"middle", "taker"},
     {"judge", "taker"}, {"judge", "insider"}, {"judge", "middle"},  {"taker", "giver"},  {"insider", "giver"},
+    {"mate", "judge"},  {"mate", "taker"},    {"mate", "middle"},   {"taker", "mate"},
 };
 
 const struct baton_appliance appliance = {

@@ -3,6 +3,7 @@
  */
 #include <stdbool.h>
 #include <stdlib.h>
+#include "test/qemu/apps/probe/giver.h"
 #include "test/qemu/apps/probe/protocol.h"
 
 #define PAGES_MAX   BATON_PIECES
@@ -108,7 +109,7 @@ static void bounce(int port)
 
     pages_message(&message);
     must_send(port, &message, BATON_TRUSTED);
-    if (baton_receive(baton_port_find("giver"), &message, flags, BATON_FOREVER) < 0)
+    if (baton_receive(baton_port_find(giver_name), &message, flags, BATON_FOREVER) < 0)
         abort();
 }
 
@@ -121,7 +122,7 @@ static void give_by_rpc(int port, uint64_t flags)
     if (current.way == CALLED) {
         if (baton_rpc(port, &message, &request, flags, BATON_FOREVER) < 0)
             abort();
-    } else if (baton_receive(baton_port_find("giver"), &request, 0, BATON_FOREVER) < 0 ||
+    } else if (baton_receive(baton_port_find(giver_name), &request, 0, BATON_FOREVER) < 0 ||
                baton_reply(request.reply, &message, flags) < 0) {
         abort();
     }
@@ -163,7 +164,7 @@ static void play(void)
 /* Asks judge for the next round; returns only with one. */
 static void ask(void)
 {
-    int own_port = baton_port_find("giver");
+    int own_port = baton_port_find(giver_name);
     struct baton_message message;
 
     for (;;) {

@@ -1,5 +1,5 @@
 /*
- * Says what the next round is, rounds=N of them; counts, for each way, receiver and trust, the rounds in which giver saw the
+ * Says what the next round is, rounds=N of them, to giver or, with giver=mate, to that one; counts, for each way, receiver and trust, the rounds in which giver saw the
  * secret, changed a page that was no longer its own, or was not cut off; and prints that at the end. ways=MASK chooses.
  */
 #include <stdbool.h>
@@ -17,6 +17,7 @@ static struct count {
     uint32_t latest; /* us after receive that a page still changed */
 } counts[WAYS][RECEIVERS][4];
 
+static bool mate; /* also its row: they are the first two */
 static uint64_t rounds = 200, ways = (1u << WAYS) - 1;
 static struct round current;        /* the present one */
 static uint32_t seen_in, lasted_in; /* the last round counted as such: several threads may tell */
@@ -40,7 +41,7 @@ static struct round round_after(struct round last)
         skip -= ways >> next.way & 1;
     next.flags = turn & (ROUND_TRUSTED | ROUND_TRUSTING);
     turn >>= 2;
-    next.receiver = next.way == KEPT ? MIDDLE : next.way != FORWARDED && turn % 2 ? INSIDER : TAKER;
+    next.receiver = next.way == KEPT ? MIDDLE : next.way != FORWARDED && turn % 2 && !mate ? INSIDER : TAKER;
     next.flags |= number * 2654435761u >> 16 & FLAGS_ANY;
     return next;
 }
@@ -106,6 +107,10 @@ static void next_comes(const struct baton_message *request)
     static unsigned lives;
     static bool ended;
 
+    if (request->source != BATON_SOURCE_SERVICE + mate) {
+        answer(request, STOP);
+        return;
+    }
     if (!ended)
         round_end();
     ended = true;
@@ -141,8 +146,11 @@ static void told(const struct baton_message *message)
 int main(void)
 {
     int port = baton_port_find("judge");
+    char giver[16] = "giver";
     struct baton_message message;
 
+    baton_setting("giver", giver, sizeof giver);
+    mate = !strcmp(giver, "mate");
     if (baton_setting_number("rounds", 1, UINT32_MAX, &rounds) < 0 ||
         baton_setting_number("ways", 1, (1u << WAYS) - 1, &ways) < 0)
         return 1;

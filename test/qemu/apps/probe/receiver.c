@@ -196,11 +196,13 @@ static void end_comes(const struct baton_message *message)
 
 int main(void)
 {
+    char giver_name[16] = "giver";
     struct baton_message message;
 
     own_port = baton_port_find(receiver_name);
     taker = strcmp(receiver_name, "middle") ? -1 : baton_port_find("taker");
-    giver = baton_port_find("giver");
+    baton_setting("giver", giver_name, sizeof giver_name);
+    giver = baton_port_find(giver_name);
     baton_message_init(&held, 0);
     for (;;) {
         uint64_t timeout = watching || hunting ? BATON_NO_WAIT : BATON_FOREVER;

@@ -1,0 +1,4 @@
+/* The isolated `giver`: see giver.c. */
+#include "test/qemu/apps/probe/giver.h"
+
+const char giver_name[] = "giver";
