@@ -5,6 +5,7 @@
 #include "core/ledger.h"
 #include "core/string.h"
 #include "core/timer.h"
+#include "ipc/copy.h"
 #include "ipc/message.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
@@ -153,6 +154,12 @@ static bool pages_give(struct service *service, struct message *message, uint64_
     unsigned count = message->abi.pieces, sent = 0;
     unsigned how = flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0;
 
+    if (flags & TRANSFER_COPY) {
+        if (copy_send(service->space, message, false, to))
+            return false;
+        page_account(service->space, -(int)count);
+        return true;
+    }
     while (sent < count && !page_send(service->space, &message->abi.piece[sent], how, to))
         sent++;
     unmap_flush();
@@ -174,14 +181,30 @@ INLINE bool fill(struct service *service, struct message *message, const struct 
     unsigned count = piece_count(header.shape);
     if (inline_length(header.shape) + pieces_read(&message->abi, from, count) != (uint32_t)header.shape)
         return false;
-    if (count && policy_now() == POLICY_COPY)
-        return false;
     header_write(&message->abi, &header, source, 0);
     inline_copy(&message->abi, from, header.shape);
     if (count && !pages_give(service, message, flags, to))
         return false;
     cpu_self()->counters[COUNT_INLINE_BYTES] += inline_length(header.shape);
     return true;
+}
+
+/* The message is filled, and has its sender's pages beside it. */
+static int64_t send_by_value(struct service *service, struct port *port, struct message *message,
+                             const uint64_t *args)
+{
+    struct message *original = message->original;
+
+    if (port_send_one(port, message)) {
+        copy_settle(service->space, original);
+        service->counts[cpu_number()].messages_out++;
+        return 1;
+    }
+    if (original)
+        copy_undo(message, original, port->receiver->space);
+    transfer_undo(service, message, false);
+    message_give(message);
+    return syscall_send_one(service, args);
 }
 
 int64_t direct_send(struct service *service, const uint64_t *args)
@@ -194,10 +217,14 @@ int64_t direct_send(struct service *service, const uint64_t *args)
 
     if (!LIKELY(message))
         return syscall_send_one(service, args);
-    if (!LIKELY(fill(service, message, from, source, args[3], port->receiver->space))) {
+    uint64_t flags = args[3] | (policy_now() == POLICY_COPY ? TRANSFER_COPY : 0);
+    message->original = NULL;
+    if (!LIKELY(fill(service, message, from, source, flags, port->receiver->space))) {
         message_give(message);
         return syscall_send_one(service, args);
     }
+    if (!LIKELY(!(flags & TRANSFER_COPY)))
+        return send_by_value(service, port, message, args);
     if (!LIKELY(port_send_one(port, message)))
         return syscall_send_filled(service, port, &message, 1, false, args[4]);
     service->counts[cpu_number()].messages_out++;
@@ -211,7 +238,7 @@ INLINE bool is_plain(const struct message *message)
 {
     uint64_t flags = 0;
 
-    if (message->abi.pieces && policy_now() == POLICY_COPY)
+    if (message->abi.pieces && message->abi.source < BATON_SOURCE_SERVICE && policy_now() == POLICY_COPY)
         return false;
     for (unsigned i = 0; i < message->abi.pieces; i++)
         flags |= message->abi.piece[i].offset;
