@@ -29,6 +29,10 @@
  * A page is mapped at the first access to it (a fault, which the service does not notice), or in receive when
  * BATON_IMMEDIATE_ACCESS asks for it. Who never touches a page pays nothing for it.
  *
+ * Trust sets. Services that name the same `.trust` in the appliance's table share, with the setting unmap=path, all pages that
+ * circulate between them: THIS IS SHARED MEMORY. Another member can read and change a page that this service owns or has sent, at
+ * any time, also after its bytes were checked. Who is not in the set cannot.
+ *
  * Costs are given as traps (one svc each) and bytes copied. The same source runs isolated (EL0) and trusted
  * (EL1).
  */
@@ -256,7 +260,8 @@ const void *baton_message_peek(const struct baton_message *message, uint32_t off
 
 /*
  * get_ownership: up to `count` (at most 64) fresh pages that read as zero; returns how many. Each is owned
- * once, for reading and writing. BATON_ENOMEM: none is free; BATON_ELIMIT: the service owns as many as it
+ * once, for reading and writing. In a trust set (see above), and with unmap=copy, a page may hold what a member, or the service
+ * itself, left in it. BATON_ENOMEM: none is free; BATON_ELIMIT: the service owns as many as it
  * may. One trap.
  */
 int baton_page_get(uint32_t *pages, unsigned count);
