@@ -31,7 +31,8 @@ class Page:
         self.writers = False  # something pending lets somebody write
         self.readers = False  # something pending is of a shared page
         self.sent_out = False
-        self.unmapped = None  # (CPU, kind, holders, shared) of the last unmap, until what it was for is known
+        # Of the last unmap, until what it was for is known: CPU, kind, table, holders, shared, order of that CPU's event before.
+        self.unmapped = None
 
     def total(self):
         return sum(self.owners.values())
@@ -47,6 +48,8 @@ class Replay:
         changed = any(event.event == "policy" for event in trace.events)
         self.policy = None if changed else ledger.POLICIES[trace.policy]  # None: which unmap is chosen is not judged
         self.flush_due = set()
+        self.joined = {}     # (CPU, table): order of the switch by which the CPU came to hold translations of the table
+        self.last = {}       # CPU: order of its event before this one
         self.counts = collections.Counter()
         self.event = None
 
@@ -117,10 +120,15 @@ class Replay:
         """Figure 3: which unmap there was, when the policy is known."""
         if page.unmapped is None or self.policy not in ("synchronous", "dash", "path"):
             return
-        cpu, kind, holders, shared = page.unmapped
+        cpu, kind, table, holders, shared, before = page.unmapped
         if cpu != event.cpu:
             return
         others = [holder for holder in holders if holder != cpu]
+        # CPUs come and go between the choice, which was right, and what was noted of it.
+        came = all(self.joined.get((other, table), before) >= before for other in others)
+        went = not others and any(other != cpu and joined == table for other, joined in self.joined)
+        if came if kind == "synchronous" else went:
+            return
         trusted = event.event == "send" and event.detail >> 1 & 1
         if self.policy == "synchronous":
             expected = "synchronous"
@@ -208,7 +216,7 @@ class Replay:
             page.mapped[table] = False
         else:
             page.mapped.pop(table, None)
-            page.unmapped = (event.cpu, kind, holders, shared)
+            page.unmapped = (event.cpu, kind, table, holders, shared, self.last.get(event.cpu, 0))
         if kind != "synchronous":
             page.readers |= shared and not protect
             page.writers |= protect or not shared
@@ -258,6 +266,7 @@ class Replay:
 
     def switch(self, event):
         self.nothing_gathered(event)
+        self.joined.setdefault((event.cpu, event.detail & 0xFF), event.order)
         # A switch that was under way at the roll-over kept its number; the next one must flush.
         late = event.cpu in self.flush_due and (event.cpu, "late") in self.flush_due
         self.require(not late, "space 3", "the CPU has not flushed since the ASIDs were given out anew")
@@ -269,6 +278,7 @@ class Replay:
 
     def flush(self, event):
         self.flush_due -= {event.cpu, (event.cpu, "late")}
+        self.joined = {key: order for key, order in self.joined.items() if key[0] != event.cpu}
 
     def policy_set(self, event):
         self.policy = ledger.POLICIES[event.detail & 0xFF]
@@ -303,6 +313,7 @@ class Replay:
             self.require(event.time >= times.get(event.cpu, 0), "whole", "the CPU's time went back")
             last, times[event.cpu] = event.order, event.time
             self.step(event)
+            self.last[event.cpu] = event.order
         return self.counts
 
 
