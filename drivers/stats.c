@@ -10,6 +10,7 @@
 #include "drivers/console.h"
 #include "drivers/nic.h"
 #include "ipc/capture.h"
+#include "ipc/message.h"
 #include "ipc/page.h"
 #include "ipc/service.h"
 #include "ipc/thread.h"
@@ -233,6 +234,7 @@ void stats_print_json(const char *board)
     json_services();
     json_net();
     json_pages();
+    console_print("\"messages\": {\"total\": %u, \"free\": %u}, ", message_pool_total(), message_pool_free());
     console_print("\"copied\": {\"payload_bytes\": %lu, \"inline_bytes\": %lu}, ", copied_payload(),
                   copied_inline());
     console_print("\"tlb\": {\"local\": %lu, \"broadcast\": %lu, \"reissued\": %lu, \"queued\": %lu, ",

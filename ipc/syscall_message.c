@@ -445,8 +445,14 @@ int64_t syscall_request(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     batch.addresses[0] = args[1];
     batch.count = 1;
-    if ((error = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space)) < 0)
+    if (!service_charge(service, 1))
+        return BATON_ELIMIT;
+    error = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space);
+    if (error < 0) {
+        service_uncharge(service, 1);
         return error;
+    }
+    service_charge_mark(service, batch.messages, 1);
     error = request_begin(batch.messages[0], reply_port, row_number(port->receiver));
     if (!error) {
         int sent = batch_send(service, port, batch.messages, 1, args[4]);
@@ -458,6 +464,7 @@ int64_t syscall_request(struct service *service, const uint64_t *args)
         error = sent;
         request_unsent(batch.messages[0]);
     }
+    service_uncharge(service, 1);
     batch_undo(service, &batch, 0, false, port->receiver->space);
     return error;
 }

@@ -16,6 +16,8 @@
  *     --size S[,S...]    bytes of a frame, 60 to 9000; several are mixed (default 60)
  *     --window W         frames of a flow that may be under way at once (default 256)
  *     --stall SECONDS    give up when nothing has arrived for that long; what is missing is lost (default 5)
+ *     --resume MS        a flow of which nothing has come for that long gives up what is under way, and goes on: it is
+ *                        lost, but makes room in the window (default: never)
  *     --linger MS        at the end, listen for duplicates until nothing has come for that long (default 200)
  *     --count SOCKET     instruction counter (test/bench/insn.c): report instructions per frame
  *     --warm N           frames of each flow before the counting starts (default: 0)
@@ -75,14 +77,16 @@ struct flow {
     int from, to;
     bool loose, known;
     uint64_t sent, received, wrong, duplicated, reordered, next;
-    uint8_t *seen; /* a bit for each sequence number */
+    uint64_t given_up; /* of those sent: no longer waited for (--resume) */
+    double came;       /* when a frame of it arrived last, or was given up */
+    uint8_t *seen;     /* a bit for each sequence number */
 };
 
 static struct port ports[PORTS];
 static struct flow flows[FLOWS];
 static int port_count, flow_count, size_count;
 static uint32_t sizes[SIZES];
-static uint64_t frame_count = 10000, window = 256, warm, linger_ms = 200;
+static uint64_t frame_count = 10000, window = 256, warm, linger_ms = 200, resume_ms;
 static double stall = 5;
 static uint64_t misdelivered, foreign, flooded;
 static uint8_t table[TABLE_BYTES + FRAME_LIMIT];
@@ -171,6 +175,7 @@ static void flow_take(struct flow *flow, uint64_t sequence, bool good)
     }
     flow->seen[sequence / 8] |= bit;
     flow->received++;
+    flow->came = now();
     if (sequence < flow->next)
         flow->reordered++;
     else
@@ -341,11 +346,29 @@ static uint64_t count_instructions(void)
     return strtoull(text, NULL, 10);
 }
 
+/* Nothing has come for --resume: what is under way is given up. What comes after all counts as received none the less. */
+static void flow_resume(struct flow *flow)
+{
+    if (resume_ms && now() - flow->came > (double)resume_ms / 1000) {
+        flow->given_up = flow->sent - flow->received;
+        flow->came = now();
+    }
+}
+
+/* Frames under way that are waited for. */
+static uint64_t under_way(const struct flow *flow)
+{
+    uint64_t missing = flow->sent - flow->received;
+
+    return missing > flow->given_up ? missing - flow->given_up : 0;
+}
+
 static bool flow_more(int index)
 {
     struct flow *flow = &flows[index];
 
-    if (flow->sent == frame_count || (!flow->loose && flow->sent - flow->received >= window))
+    flow_resume(flow);
+    if (flow->sent == frame_count || (!flow->loose && under_way(flow) >= window))
         return false;
     flow->sent++;
     if (flow_put(index, flow->sent - 1))
@@ -368,7 +391,7 @@ static void fill(void)
 static bool finished(void)
 {
     for (int i = 0; i < flow_count; i++)
-        if (!flows[i].loose && flows[i].received < frame_count)
+        if (!flows[i].loose && flows[i].received + flows[i].given_up < frame_count)
             return false;
     return true;
 }
@@ -492,10 +515,11 @@ static void add_sizes(char *text)
 static void read_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"flow", 1, NULL, 'f'},  {"loose", 1, NULL, 'x'},  {"deaf", 1, NULL, 'd'},   {"frames", 1, NULL, 'n'},
-        {"size", 1, NULL, 's'},  {"window", 1, NULL, 'w'}, {"stall", 1, NULL, 't'},  {"linger", 1, NULL, 'l'},
-        {"count", 1, NULL, 'c'}, {"warm", 1, NULL, 'm'},   {"routed", 1, NULL, 'r'}, {"router", 1, NULL, 'a'},
-        {NULL, 0, NULL, 0},
+        {"flow", 1, NULL, 'f'},   {"loose", 1, NULL, 'x'},  {"deaf", 1, NULL, 'd'},
+        {"frames", 1, NULL, 'n'}, {"size", 1, NULL, 's'},   {"window", 1, NULL, 'w'},
+        {"stall", 1, NULL, 't'},  {"linger", 1, NULL, 'l'}, {"count", 1, NULL, 'c'},
+        {"warm", 1, NULL, 'm'},   {"routed", 1, NULL, 'r'}, {"router", 1, NULL, 'a'},
+        {"resume", 1, NULL, 'e'}, {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -522,6 +546,9 @@ static void read_options(int argc, char **argv)
             break;
         case 'l':
             linger_ms = strtoull(optarg, NULL, 10);
+            break;
+        case 'e':
+            resume_ms = strtoull(optarg, NULL, 10);
             break;
         case 'c':
             counter = connect_to(optarg);

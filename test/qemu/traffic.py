@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 def generate(sockets, timeout=250, **options):
     """
     Runs the generator between the sockets. Options are the generator's own: frames, size, window, flow, loose, deaf
-    (lists repeat an option), stall, linger, count, warm, routed, router. Returns its result.
+    (lists repeat an option), stall, resume, linger, count, warm, routed, router. Returns its result.
     """
     command = [str(build_tool(HERE / "generator.c", parts=["frames.c", "frames.h"]))]
     for name, value in options.items():

@@ -203,6 +203,9 @@ void forge_call(struct arena *arena, uint64_t *number, uint64_t *args)
     case BATON_CALL_SLEEP:
         args[0] = forge_random(arena, 1000);
         break;
+    case BATON_CALL_THREAD_MOVE:
+        args[0] = forge_random(arena, 8);
+        break;
     case BATON_CALL_COUNTERS:
         args[0] = forge_pointer(arena, arena->counters);
         args[1] = forge_count(arena, BATON_COUNTERS);

@@ -54,6 +54,7 @@ static bool result_possible(uint64_t number, int64_t result)
     case BATON_CALL_SLEEP:
     case BATON_CALL_LOG:
     case BATON_CALL_COUNTERS:
+    case BATON_CALL_THREAD_MOVE:
         return result == 0;
     case BATON_CALL_PORT_FIND:
     case BATON_CALL_SETTING:

@@ -1,0 +1,264 @@
+"""
+The lives of services: policies, the watchdog, limits, the console's stop, start, kill and move; services that die, or that
+are hostile, under a router's load. The appliances are in test/qemu/apps/: lives, besieged.
+"""
+import re
+import threading
+import time
+
+import pytest
+
+from harness import wait_until
+from naming import named
+from routing import ROUTER, TWO, start
+from traffic import assert_all_arrived, by_name, drops, grown, through
+
+ROUTED = {"routed": 4, "router": ROUTER[:2]}
+
+
+@pytest.fixture
+def lives(build, boot):
+    machine = boot(build.image("lives"), cpus=4, nics=0).wait_ready()
+    for name in ("within", "dog", "limited", "sink", "small", "rival"):
+        machine.wait_for(rf"^{name}: alive\n")
+    return machine
+
+
+def row(machine, name):
+    return by_name(machine.stats()["services"])[name]
+
+
+def said(machine, line, pattern, limit=10):
+    """Sends a line; waits for what the console says to it."""
+    since = machine.mark()
+    machine.send(line)
+    return machine.wait_for(pattern, limit, since)
+
+
+# ---- The operator ----
+
+@named("lives-console-stop-start")
+def test_stop_start(lives):
+    """A stopped service stays so, whatever its policy, and its port is dead; a started one is pristine."""
+    said(lives, "tell rival pages", r"^rival: owned 32 pages, then -11\n")
+    said(lives, "stop rival", r"^service rival stopped: 16 pages given back, 0 messages dropped\n")
+    time.sleep(0.2)
+    assert row(lives, "rival")["state"] == "stopped" and row(lives, "rival")["ended"] == "the operator's stop"
+    said(lives, "tell rival pages", r"^tell: the service takes no more now\n")
+    said(lives, "stop rival", r"^stop: rival is stopped already\n")
+    said(lives, "kill rival", r"^kill: rival is not running\n")
+    said(lives, "start rival", r"^rival: alive\n")
+    said(lives, "start rival", r"^start: rival is running already\n")
+    said(lives, "tell rival pages", r"^rival: owned 32 pages, then -11\n")
+    assert "stop" in lives.command("services") and row(lives, "rival")["restarts"] == 1
+    for command in ("stop", "start", "kill"):
+        said(lives, f"{command} nobody", rf"^{command}: no such service")
+        said(lives, f"{command} console", rf"^{command}: console belongs to the kernel")
+        said(lives, command, rf"^{command}: no such service")
+    lives.halt()
+
+
+@named("lives-console-kill-is-a-fault")
+def test_kill(lives):
+    """The policy applies: within starts again three times, then it is given up; stop and start begin anew."""
+    for life in range(3):
+        said(lives, "kill within", r"^service within stops: the operator's kill\n")
+        lives.wait_for(rf"^service within starts again \({life + 1}\)\n(.*\n)*within: alive\n")
+    said(lives, "kill within", r"^service within stays stopped: 3 restarts in 60 s, as its policy allows\n")
+    assert wait_until(lambda: row(lives, "within")["state"] == "stopped")
+    assert row(lives, "within")["given_up"] and "given up" in lives.command("services")
+    said(lives, "start within", r"^within: alive\n")
+    assert not row(lives, "within")["given_up"]
+    said(lives, "tell within fault", r"^violation: service within may not write to 0x0 (.*\n)*within: alive\n")
+    said(lives, "kill limited", r"^service limited stopped: ")
+    time.sleep(0.3)
+    assert row(lives, "limited")["state"] == "stopped", "its policy is to stop"
+    lives.halt()
+
+
+@named("lives-console-move")
+def test_move(lives):
+    """Threads that wait move when they next have something to do, busy ones at once; the rest of what they know goes along."""
+    assert row(lives, "rival")["cpu"] == 1
+    lives.send("tell rival count 3000")
+    time.sleep(0.5)
+    for cpu in (3, 2, 0, 3):
+        lives.send(f"move rival 0 {cpu}")
+        assert wait_until(lambda: row(lives, "rival")["cpu"] == cpu, limit=1, pause=0.02), f"not on CPU {cpu}"
+    lives.wait_for(r"^rival: counted to \d+\n")
+    lives.send("move sink 0 2")
+    said(lives, "tell sink drain", r"^sink: drained 0\n")
+    assert wait_until(lambda: row(lives, "sink")["cpu"] == 2, limit=1)
+    said(lives, "move rival 2 0", r"^move: threads of rival are 0 to 1, CPUs are 0 to 3\n")
+    said(lives, "move rival 0 4", r"^move: threads of rival are 0 to 1, CPUs are 0 to 3\n")
+    said(lives, "move rival 1 0", r"^move: that thread of rival does not run\n")
+    said(lives, "move console 0 1", r"^move: console belongs to the kernel")
+    said(lives, "move nobody 0 1", r"^move: no such service")
+    said(lives, "move rival", r"^move: takes ")
+    lives.halt()
+
+
+@named("lives-watchdog-{act}")
+@pytest.mark.parametrize("act", ["spin", "doze"])
+def test_watchdog(lives, act):
+    """Hung in a loop or in a call: found when messages wait and none is received, and not before."""
+    said(lives, "tell dog drain", r"^dog: drained 0\n")
+    lives.send(f"tell dog {act}")
+    time.sleep(1)
+    assert row(lives, "dog")["restarts"] == 0, "nobody waits for it yet"
+    said(lives, "tell dog drain", r"^watchdog: service dog has received nothing for 200 ms, and 1 messages wait\n"
+                                  r"service dog stops: the watchdog found it hung\n"
+                                  r"service dog stopped: 0 pages given back, 1 messages dropped\n(.*\n)*dog: alive\n")
+    said(lives, "tell dog drain", r"^dog: drained 0\n")
+    assert row(lives, "dog")["ended"] == "the watchdog found it hung" and row(lives, "dog")["lost"] == 1
+    lives.halt()
+
+
+# ---- Limits ----
+
+@named("lives-limits")
+def test_limits(lives):
+    """Pages, heap, messages: each ends with its error, counts are shown, and what is given back can be had again."""
+    assert int(said(lives, "tell limited heap", r"^limited: has (\d+) KiB\n").group(1)) in range(48, 72)
+    said(lives, "tell limited send", r"^limited: sent 8, then -11\n")
+    assert (row(lives, "limited")["messages"], row(lives, "limited")["message_limit"]) == (8, 8)
+    assert re.search(r"8 of 8 messages in ports", lives.command("services"))
+    said(lives, "tell limited send", r"^limited: sent 0, then -11\n")
+    said(lives, "tell sink drain", r"^sink: drained 8\n")
+    assert row(lives, "limited")["messages"] == 0
+    said(lives, "tell limited send", r"^limited: sent 8, then -11\n")
+    said(lives, "kill sink", r"^service sink stopped: 0 pages given back, 8 messages dropped\n")
+    assert row(lives, "limited")["messages"] == 0, "a dropped message is nobody's any more"
+    said(lives, "tell limited send", r"^limited: sent 0, then -9\n")
+    said(lives, "start sink", r"^sink: alive\n")
+    said(lives, "tell limited send", r"^limited: sent 8, then -11\n")
+    lives.halt()
+
+
+@named("lives-cpu-share")
+@pytest.mark.alone
+def test_share(build, boot):
+    """20 % of the CPU beside a rival that wants all of it; all of it when nobody else wants it. In virtual time."""
+    machine = boot(build.image("lives"), cpus=1, nics=0, icount="shift=0,sleep=off").wait_ready()
+    for name in ("small", "rival"):
+        machine.wait_for(rf"^{name}: alive\n")
+    alone = int(said(machine, "tell small count 300", r"^small: counted to (\d+)\n", 60).group(1))
+    since = machine.mark()
+    machine.send("tell rival count 1000")
+    machine.send("tell small count 300")
+    small, rival = (int(machine.wait_for(rf"^{name}: counted to (\d+)\n", 60, since).group(1)) for name in ("small", "rival"))
+    print(f"alone {alone}; beside a rival {small / alone:.1%}, which had {rival / alone * 0.3:.1%}")
+    assert small < 0.25 * alone, "more than its share"
+    assert small > 0.15 * alone, "less than its share"
+    assert rival > 0.7 * alone / 0.3, "the rival got too little"
+    spent = re.search(r"20 % of a CPU, spent (\d+) times", machine.command("services"))
+    assert int(spent.group(1)) >= 25, "a period is 10 ms"
+    machine.halt()
+
+
+# ---- Deaths under load ----
+
+def killed_once(machine, service, **options):
+    """
+    Kills a service in the middle of traffic. All that is lost was in its hands: it came while it was dead (no_receiver), or
+    lay in its ports (lost), or it had received it and not yet sent it on (messages in, less messages out). Returns how many.
+    """
+    before, results = machine.quiet_stats(), []
+    run = {"frames": 12000, "size": "60,1514", "resume": 300, "stall": 20, **options}
+    load = threading.Thread(target=lambda: results.append(through(machine, **run)))
+    since = machine.mark()
+    load.start()
+    assert wait_until(lambda: grown(before, machine.stats(), "pages", "moved") > 4000, limit=20, pause=0.02)
+    machine.send(f"kill {service}")
+    machine.wait_for(rf"^service {service} starts again", 20, since)
+    load.join()
+    after = machine.quiet_stats()
+    result = results[0]
+    assert not any(result[key] for key in ("wrong", "duplicated", "misdelivered", "foreign")), result
+    old, new = (by_name(stats["services"])[service] for stats in (before, after))
+    lost = new["lost"] - old["lost"]
+    dead = sum(net["dropped"]["no_receiver"] for net in after["net"]) - \
+        sum(net["dropped"]["no_receiver"] for net in before["net"])
+    held = new["messages_in"] - old["messages_in"] - (new["messages_out"] - old["messages_out"])
+    others = drops(after) - drops(before) - dead
+    print(f"lost {result['lost']}: {dead} while it was dead, {lost} in its ports, {held} in its hands, {others} told")
+    assert result["lost"] <= dead + lost + held, "frames are lost that nobody can tell of"
+    assert held <= 64 + others + 16, "more than a batch was in its hands"
+    assert new["restarts"] == old["restarts"] + 1 and new["state"] == "running"
+    pages = after["pages"]
+    assert pages["free"] + pages["owned"] + pages["in_flight"] == pages["total"], pages
+    assert pages["free"] == before["pages"]["free"], f"a page leaked: {before['pages']} became {pages}"
+    assert after["messages"] == before["messages"], "a message object leaked"
+    assert_all_arrived(through(machine, frames=1000, **{**options, "size": "60,1514"}))
+    return result["lost"]
+
+
+def killed(machine, service, times, **options):
+    through(machine, frames=512, size="60,1514", **options)
+    losses = [killed_once(machine, service, **options) for _ in range(times)]
+    assert any(losses), "it was never killed with anything in its hands: that proves nothing"
+    machine.halt()
+
+
+@named("lives-killed-under-load-{appliance}")
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("appliance", ["router", "switch"])
+def test_killed(build, boot, tmp_path, appliance):
+    """Each service of a loaded appliance, five times: forwarding resumes, and nothing is lost but what was in its hands."""
+    if appliance == "router":
+        killed(start(boot, build.image("router"), tmp_path, TWO, cpus=4), "router", 5, **ROUTED)
+    else:
+        killed(boot(build.image("switch"), cpus=4).wait_ready(), "forward", 5)
+
+
+@named("lives-killed-under-load-{appliance}-100-times")
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("appliance", ["router", "switch"])
+def test_killed_often(build, boot, tmp_path, appliance):
+    if appliance == "router":
+        killed(start(boot, build.image("router"), tmp_path, TWO, cpus=4), "router", 100, **ROUTED)
+    else:
+        killed(boot(build.image("switch"), cpus=4).wait_ready(), "forward", 100)
+
+
+# ---- A hostile service ----
+
+def besieged(machine, seconds):
+    """Traffic for so long: not a frame is lost. What else comes out are the frames that the besieger sends."""
+    before, end, frames, elapsed = machine.stats(), time.monotonic() + seconds, 0, 0
+    while time.monotonic() < end:
+        result = through(machine, frames=3000, size="60,512,1514", window=128, stall=20, linger=20, **ROUTED)
+        faults = {key: result[key] for key in ("lost", "wrong", "duplicated", "misdelivered")}
+        assert not any(faults.values()), f"the besieger has got through: {faults}, after {frames} frames"
+        frames += result["received"]
+        elapsed += result["elapsed"]
+    after = machine.stats()
+    besieger, router = (by_name(after["services"])[name] for name in ("besieger", "router"))
+    print(f"{frames} frames, {frames / elapsed:.0f}/s; the besieger sent {besieger['messages_out']} messages, "
+          f"was restarted {besieger['restarts']} times")
+    assert router["state"] == "running" and router["restarts"] == 0
+    assert besieger["messages_out"] > 100, "it did not even try"
+    pages = after["pages"]
+    assert pages["free"] + pages["owned"] + pages["in_flight"] == pages["total"], pages
+    assert drops(after) - drops(before) == sum(
+        net["dropped"][reason] - by_name(before["net"])[net["name"]]["dropped"].get(reason, 0)
+        for net in after["net"] for reason in ("tx_runt", "tx_giant", "tx_request")), "the router has dropped frames"
+
+
+@named("lives-hostile-beside-a-router")
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+def test_besieged(build, boot, tmp_path):
+    """10 s of forged calls, spinning, floods and hoarding on every CPU: the router loses nothing."""
+    besieged(start(boot, build.image("besieged"), tmp_path, TWO, cpus=4), 10)
+
+
+@named("lives-hostile-beside-a-router-10-minutes")
+@pytest.mark.alone
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_besieged_long(build, boot, tmp_path):
+    besieged(start(boot, build.image("besieged"), tmp_path, TWO, cpus=4), 600)
