@@ -182,7 +182,7 @@ def killed_once(machine, service, **options):
     held = new["messages_in"] - old["messages_in"] - (new["messages_out"] - old["messages_out"])
     others = drops(after) - drops(before) - dead
     print(f"lost {result['lost']}: {dead} while it was dead, {lost} in its ports, {held} in its hands, {others} told")
-    assert result["lost"] <= dead + lost + held, "frames are lost that nobody can tell of"
+    assert result["lost"] == dead + lost + held, "frames are lost that nobody can tell of"
     assert held <= 64 + others + 16, "more than a batch was in its hands"
     assert new["restarts"] == old["restarts"] + 1 and new["state"] == "running"
     pages = after["pages"]
