@@ -66,7 +66,8 @@ int baton_port_find(const char *name);
  * once, DASH 3.4); BATON_DUPLICATE.
  * Errors: BATON_EINVAL count not 1..64, or a message that contradicts itself; BATON_EFAULT; BATON_EHANDLE;
  * BATON_ERIGHT; BATON_EOWNER a piece of a page that the caller does not own; BATON_EOWNERS and BATON_ELIMIT
- * too many owners of a page; BATON_ENOMEM no message object; BATON_EDEAD the receiver has stopped.
+ * too many owners of a page; BATON_ELIMIT also, at once, when as many messages of the service wait in ports as its row in the
+ * appliance's table allows; BATON_ENOMEM no message object; BATON_EDEAD the receiver has stopped.
  * Cost: one trap; header, inline bytes and pieces are copied once. A page that nobody mapped costs nothing to
  * hand over; one that the caller has mapped is unmapped. DASH 3.2 send().
  */
@@ -106,7 +107,7 @@ static inline int baton_receive(int port, struct baton_message *message, uint64_
  * Ownership: after success the request is the receiver's and the reply the caller's. After BATON_ETIMEOUT (no
  * reply in time) and BATON_EDEAD (the receiver has stopped) the request is gone as well: it was handed over.
  * After every other error it is still the caller's; BATON_EFULL says that the port had no place for it in
- * time. One exception: BATON_ELIMIT or BATON_EOWNERS for a reply that the caller could not own drops both.
+ * time, or that as many messages of the service wait in ports as it may have there. One exception: BATON_ELIMIT or BATON_EOWNERS for a reply that the caller could not own drops both.
  * Waits: at most `timeout` ns in all.
  * Flags: those of send without BATON_DUPLICATE, and of receive, for the reply.
  * Cost: one trap; when the receiver waits on the same CPU the core goes straight to it and back. DASH 3.2.
@@ -360,8 +361,10 @@ uint64_t *baton_counter(const char *name, int interface);
 void baton_count_copied(uint64_t payload_bytes, uint64_t inline_bytes);
 
 /*
- * What assert and abort do: stops the whole service, by its policy, with a report of where. From the
- * appliance's table: BATON_STOP, or BATON_RESTART with pristine data.
+ * What assert and abort do: stops the whole service with a report of where. It is a fault, as a violation is, a watchdog
+ * that found the service hung, and the console's `kill`; what follows is the policy of its row in the appliance's table
+ * (enum baton_policy): it stays stopped, or starts again with its data as linked and its ports kept, always or so many times
+ * in so many seconds.
  */
 __attribute__((noreturn)) void abort(void);
 

@@ -24,7 +24,7 @@ enum baton_error {
     BATON_ETIMEOUT = -8, /* the time given ran out */
     BATON_EDEAD = -9,    /* the service at the other end has stopped */
     BATON_ENOMEM = -10,  /* no free page or message object */
-    BATON_ELIMIT = -11,  /* the caller's own limit (pages, threads) is reached */
+    BATON_ELIMIT = -11,  /* the caller's own limit (pages, messages in ports, threads) is reached */
     BATON_ENOENT = -12,  /* no port or setting of that name */
     BATON_ENOSYS = -13,  /* no such system call */
     BATON_EOWNERS = -14, /* the page has as many owners as its table entry can hold */

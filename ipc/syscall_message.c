@@ -411,7 +411,7 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
     batch.addresses[0] = args[1];
     batch.count = 1;
     if (!service_charge(service, 1))
-        return BATON_ELIMIT;
+        return BATON_EFULL; /* ELIMIT would leave in doubt whose the request is: see baton.h */
     error = batch_fill(service, &batch, handle->source, page_flags(args[3]), port->receiver->space);
     if (error < 0) {
         service_uncharge(service, 1);

@@ -11,7 +11,9 @@
  * Kernel code with interrupts masked is never preempted. A woken thread on the waker's own CPU is put in
  * front of the queue: it runs when the waker waits, yields or ends its slice, so that a batch is finished
  * before the core changes hands. A thread on another CPU goes to that CPU's inbox; that CPU is rung only when
- * it sleeps (design section 4).
+ * it sleeps, or runs a thread whose share is spent (design section 4). Else it looks when the thread that it runs waits, or
+ * has had its slice: up to 2 ms later. Ringing a busy CPU would cut its batches short, at the price of an interrupt each;
+ * who needs less puts the two services on one CPU, or lets nothing else run on theirs.
  *
  * Moves: a thread is moved by itself alone, and at one place, on its way back to service code (thread_return): there
  * no function of the kernel holds on to the CPU, and the thread waits for nothing. It saves its floating-point registers,
