@@ -21,6 +21,7 @@ PLACEMENTS = ["isolated", "trusted"]
 PEERS = {"same": "near", "cross": "far"}
 # Messages in a burst, and bursts in a run; about as much as a pipe holds, so that a switch is shared by as many
 BURSTS = {64: (16, 20), 4096: (16, 20), 65536: (8, 12), 1 << 20: (2, 10), 4 << 20: (1, 6)}
+RUNS = 6          # until two in a row are alike
 STEADY = 0.02     # by which two runs of the same may differ: a tick of the timer
 ANSWER_LIMIT = 20  # seconds
 INLINE_MAX = 128
@@ -104,24 +105,36 @@ def difference(after, before, idle):
     return {name: after[name] - before[name] - idle[name] for name in after}
 
 
+def unsteady(run, last):
+    """Why two runs of the same are not alike; None when they are."""
+    (instructions, counts), (instructions_last, counts_last) = run, last
+    for name, value in counts.items():
+        exact = not name.startswith(("maps", "scrubs", "tlbi", "barriers"))
+        if abs(value - counts_last[name]) > (0 if exact else max(2, STEADY * value)):
+            return f"{name} {counts_last[name]} in one run and {value} in the next"
+    if abs(instructions - instructions_last) > STEADY * instructions:
+        return f"{instructions_last} instructions in one run and {instructions} in the next"
+    return None
+
+
 def per_message(guest, laps):
-    """An empty run, and two full ones that must be alike. Returns messages, instructions and counts of one run."""
+    """
+    An empty run, and full ones until one is like that before it: pools of pages fill first. Returns messages, instructions
+    and counts of a run.
+    """
     before = figures(guest.machine.stats())
     _, empty, after = guest.run(0)
     idle = {name: after[name] - before[name] for name in after}
-    runs = []
-    for _ in range(2):
+    last = None
+    for _ in range(RUNS):
         before = after
         messages, instructions, after = guest.run(laps)
-        runs.append((instructions - empty, difference(after, before, idle)))
-    (first, counts), (second, again) = runs
-    for name in counts:
-        exact = not name.startswith(("tlbi", "barriers"))
-        if abs(counts[name] - again[name]) > (0 if exact else max(2, STEADY * counts[name])):
-            raise Refused(f"not steady: {name} {counts[name]} in one run and {again[name]} in the next")
-    if abs(first - second) > STEADY * first:
-        raise Refused(f"not steady: {first} instructions in one run and {second} in the next")
-    return messages, second, again
+        run = (instructions - empty, difference(after, before, idle))
+        why = unsteady(run, last) if last else ""
+        if why is None:
+            return messages, *run
+        last = run
+    raise Refused(f"not steady: {why}")
 
 
 def check_counts(kind, size, policy, peer, messages, counts):
@@ -221,14 +234,15 @@ class Measurement:
             for case in self.cases:
                 self.progress.step(f"{policy}, {placement}, {' '.join(map(str, case))}")
                 if not self.attempt(guest, placement, case):
-                    return
-            if not self.options.kind and not self.options.bytes:
+                    guest.machine.kill()
+                    guest = Guest(self.image, self.options, placement, policy)
+            if guest.machine.alive() and not self.options.kind and not self.options.bytes:
                 self.cycle(guest, placement)
         finally:
             guest.machine.kill()
 
     def attempt(self, guest, placement, case):
-        """False when the guest is of no use any more."""
+        """False when the guest is not to be trusted any more."""
         try:
             self.rows.append(measure_case(guest, *case, placement))
         except Unavailable as what:
