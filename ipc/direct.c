@@ -13,6 +13,7 @@
 #include "ipc/port.h"
 #include "ipc/request.h"
 #include "ipc/rpc.h"
+#include "ipc/sched.h"
 #include "ipc/service.h"
 #include "ipc/syscall_message.h"
 #include "ipc/thread.h"
@@ -380,7 +381,8 @@ int64_t direct_rpc(struct service *service, const uint64_t *args)
     uint64_t deadline = args[4] == BATON_FOREVER ? UINT64_MAX : timer_deadline(args[4]);
     hand_over(service, receiver, from, &header, source, rpc_begin_held(receiver->service));
     self->direct = to;
-    thread_wake(receiver);
+    if (deadline != UINT64_MAX || !sched_hand_over(receiver))
+        thread_wake(receiver);
     int error = rpc_wait(&reply, deadline);
     self->direct = NULL;
     if (error)

@@ -117,13 +117,12 @@ static uint64_t sent_state(uint64_t state, const struct baton_piece *piece)
     return seed(SEED_PENDING_LOST) ? next & ~STATE_PENDING : next;
 }
 
-int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to)
+static __attribute__((noinline)) int send_any(struct space *space, struct page *page,
+                                              const struct baton_piece *piece, unsigned flags,
+                                              const struct space *to)
 {
-    struct page *page = page_checked(piece->page);
     struct cpu *cpu = cpu_self();
 
-    if (!page)
-        return BATON_EOWNER;
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
     while (!(flags & PAGE_SEND_DUPLICATE) &&
            (state & STATE_SOLE) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
@@ -150,6 +149,30 @@ int page_send(struct space *space, const struct baton_piece *piece, unsigned fla
     if (!result)
         cpu->counters[COUNT_PAGES_MOVED]++;
     return result;
+}
+
+/* The common case, in a straight line: owned by the space alone, mapped nowhere, and nobody watches. */
+int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to)
+{
+    struct page *page = page_checked(piece->page);
+    struct cpu *cpu = cpu_self();
+
+    if (!page)
+        return BATON_EOWNER;
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK, end = start + piece->length;
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+    uint64_t next = (state & ~(STATE_HULL(8191, 8191) | STATE_OWNER(63))) | STATE_HULL(start, end);
+    bool plain = (state & (STATE_SOLE | STATE_MAPPED)) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
+                 !(flags & PAGE_SEND_DUPLICATE) && hull_covers(state, start, end) && !ledger_noting(cpu) &&
+                 !seed(SEED_PENDING_LOST);
+    if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
+                                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+                         0))
+        return send_any(space, page, piece, flags, to);
+    page_note_giver(page, space->number);
+    cpu->counters[COUNT_TLB_SKIPPED]++;
+    cpu->counters[COUNT_PAGES_MOVED]++;
+    return 0;
 }
 
 /* ---- Receive ---- */
@@ -219,13 +242,12 @@ static bool receive_is_plain(const struct space *space, const struct page *page,
     return !(page_record(page)->mapped & ~__atomic_load_n(&space->trusts, __ATOMIC_RELAXED));
 }
 
-int page_receive(struct space *space, struct baton_piece *piece, bool trust)
+static __attribute__((noinline)) int receive_any(struct space *space, struct page *page,
+                                                 struct baton_piece *piece, bool trust)
 {
-    struct page *page = &page_table[piece->page];
     struct cpu *cpu = cpu_self();
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
 
-    piece->offset &= BATON_PIECE_OFFSET_MASK;
     while (receive_is_plain(space, page, state, trust)) {
         uint64_t next = state | STATE_OWNER(space->number);
         if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
@@ -240,4 +262,24 @@ int page_receive(struct space *space, struct baton_piece *piece, bool trust)
     if (!result)
         cpu->counters[COUNT_PAGES_MOVED]++;
     return result;
+}
+
+/* The common case likewise: the kernel's alone, mapped nowhere, nothing pending. */
+int page_receive(struct space *space, struct baton_piece *piece, bool trust)
+{
+    struct page *page = &page_table[piece->page];
+    struct cpu *cpu = cpu_self();
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED),
+             next = state | STATE_OWNER(space->number);
+
+    piece->offset &= BATON_PIECE_OFFSET_MASK;
+    bool plain =
+        (state & (STATE_SOLE | STATE_PENDING | STATE_MAPPED)) == STATE_TOTAL(1) && !ledger_noting(cpu);
+    if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
+                                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+                         0))
+        return receive_any(space, page, piece, trust);
+    page_note_giver(page, 0);
+    cpu->counters[COUNT_PAGES_MOVED]++;
+    return 0;
 }

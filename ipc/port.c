@@ -236,24 +236,55 @@ unsigned port_take(struct port *port, struct message **messages, unsigned count)
     return taken;
 }
 
-bool port_send_one(struct port *port, struct message *message)
+/* What follows a message into the port, when somebody waits or the port is being closed. */
+static __attribute__((noinline)) bool sent_tell(struct port *port)
 {
-    uint32_t first, pages = message->abi.pieces;
-
-    if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED) || !pages_reserve(port, &message, 1))
-        return false;
-    if (!places_reserve(port, 1, &first)) {
-        if (pages)
-            __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
-        return false;
-    }
-    arch_dmb_ishst(); /* else the receiver may see a pointer before what it points to */
-    __atomic_store_n(&port->ring[first & (port->capacity - 1)], message, __ATOMIC_RELAXED);
-    arch_dmb_ish(); /* else we may look for waiting receivers before they can see the message (port 3, 4) */
     waiters_wake(&port->receivers);
     if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
         port_drain(port);
     return true;
+}
+
+/* Says to the port that so many pages were not queued after all; false, for whoever cannot send. */
+static __attribute__((noinline)) bool not_sent(struct port *port, uint32_t pages)
+{
+    __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
+    return false;
+}
+
+/* As port_send, but for the batch; no calls in the common case. */
+bool port_send_one(struct port *port, struct message *message)
+{
+    uint32_t pages = pages_in(&message, 1), capacity = port->capacity, tail;
+
+    if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+        return false;
+    if (pages && __atomic_fetch_add(&port->pages, pages, __ATOMIC_RELAXED) >= capacity)
+        return not_sent(port, pages);
+    do {
+        /* The head first, with acquire: see places_reserve */
+        uint32_t head = __atomic_load_n(&port->head, __ATOMIC_ACQUIRE);
+        tail = __atomic_load_n(&port->tail, __ATOMIC_RELAXED);
+        if (__builtin_expect(tail - head >= capacity, 0))
+            return not_sent(port, pages);
+    } while (
+        !__atomic_compare_exchange_n(&port->tail, &tail, tail + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    arch_dmb_ishst(); /* else the receiver may see a pointer before what it points to */
+    __atomic_store_n(&port->ring[tail & (capacity - 1)], message, __ATOMIC_RELAXED);
+    arch_dmb_ish(); /* else we may look for waiting receivers before they can see the message (port 3, 4) */
+    if (__builtin_expect(__atomic_load_n(&port->receivers.count, __ATOMIC_RELAXED) |
+                             __atomic_load_n(&port->closed, __ATOMIC_RELAXED),
+                         0))
+        return sent_tell(port);
+    return true;
+}
+
+/* What follows a message out of the port, when somebody waits for a place, or has been charged for it. */
+static __attribute__((noinline)) struct message *taken_tell(struct port *port, struct message *message)
+{
+    service_taken(&message, 1);
+    waiters_wake(&port->senders);
+    return message;
 }
 
 struct message *port_take_one(struct port *port)
@@ -263,16 +294,24 @@ struct message *port_take_one(struct port *port)
     if (__atomic_load_n(&port->head, __ATOMIC_RELAXED) == __atomic_load_n(&port->tail, __ATOMIC_RELAXED))
         return NULL;
     spin_lock(&port->take_lock);
-    unsigned taken = head_take(port, &message, 1);
+    uint32_t head = port->head;
+    struct message **place = &port->ring[head & (port->capacity - 1)];
+    message = __atomic_load_n(place, __ATOMIC_RELAXED);
+    if (message) {
+        __atomic_store_n(place, NULL, __ATOMIC_RELAXED);
+        __atomic_store_n(&port->head, head + 1, __ATOMIC_RELEASE); /* see head_take */
+    }
     spin_unlock(&port->take_lock);
-    if (!taken)
+    if (!message)
         return NULL;
     arch_dmb_ishld(); /* else what the message holds may be read before the pointer was */
-    service_taken(&message, 1);
-    if (message->abi.pieces)
-        __atomic_fetch_sub(&port->pages, pages_in(&message, 1), __ATOMIC_RELAXED);
+    uint32_t pages = pages_in(&(struct message *){message}, 1);
+    if (pages)
+        __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */
-    waiters_wake(&port->senders);
+    if (__builtin_expect(__atomic_load_n(&port->senders.count, __ATOMIC_RELAXED) | service_messages_limited,
+                         0))
+        return taken_tell(port, message);
     return message;
 }
 

@@ -319,6 +319,39 @@ void sched_switch(void)
     context_switch(&from->context, &next->context);
 }
 
+/* Between two threads of services whose time nobody measures out. */
+static bool plain_switch(const struct cpu *cpu, const struct thread *from, const struct thread *next)
+{
+    return !cpu->run_first && !__atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED) && !from->limited &&
+           !next->limited && from->in_service && next->in_service &&
+           !__atomic_load_n(&next->leaving, __ATOMIC_RELAXED);
+}
+
+bool sched_hand_over(struct thread *next)
+{
+    struct cpu *cpu = cpu_self();
+    struct thread *from = cpu->current;
+    uint32_t parked = THREAD_PARKED, running = THREAD_RUN;
+
+    /* ACQ_REL: as in thread_wake and thread_park, which this is in one */
+    if (!plain_switch(cpu, from, next) ||
+        !__atomic_compare_exchange_n(&next->state, &parked, THREAD_RUN, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return false;
+    from->timed_out = false;
+    if (!__atomic_compare_exchange_n(&from->state, &running, THREAD_PARKED, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED)) {
+        __atomic_exchange_n(&from->state, THREAD_RUN,
+                            __ATOMIC_ACQ_REL); /* a wake came first: it is used up */
+        sched_push_front(next);
+        return true;
+    }
+    from->tls = arch_sysreg_read(tpidr_el0);
+    current_set(cpu, next);
+    context_switch(&from->context, &next->context);
+    return true;
+}
+
 void sched_leave(void)
 {
     struct cpu *cpu = cpu_self();

@@ -23,6 +23,12 @@ void sched_push_remote(struct thread *thread);
 /* Goes to the next runnable thread, or to the idle thread. Returns when the caller runs again. */
 void sched_switch(void);
 
+/*
+ * Wakes `next`, parks the caller, and goes straight to `next`, when that is parked here and nobody else can run. False: nothing was
+ * done. True: as thread_park, after a wake.
+ */
+bool sched_hand_over(struct thread *next);
+
 /* To the end of the line, when there is one. */
 void sched_yield(void);
 

@@ -218,18 +218,15 @@ static bool asid_settle_fast(struct table *table, unsigned cpu)
                                        __ATOMIC_RELAXED);
 }
 
-void table_switch(struct table *table)
+/* The table's ASID is not known to be good here, or this CPU not known to hold the table. `settled`: only the second. */
+static __attribute__((noinline)) void table_settle(struct table *table, unsigned cpu, bool settled)
 {
-    struct cpu *cpu = cpu_self();
-    uint32_t bit = 1u << cpu->number;
+    uint32_t bit = 1u << cpu;
+    bool renewed = !settled;
 
-    if (cpu->live == table)
-        return;
-    unmap_poll(); /* what the service that ran here left to be unmapped ends with its turn */
-    bool renewed = !asid_settle_fast(table, cpu->number);
     if (renewed)
-        asid_settle(table, cpu->number);
-    if (!(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & bit) && !(seed(SEED_BITMAP_BIT) && cpu->number)) {
+        asid_settle(table, cpu);
+    if (!(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & bit) && !(seed(SEED_BITMAP_BIT) && cpu)) {
         __atomic_fetch_or(&table->cpus, bit, __ATOMIC_RELAXED);
         renewed = true;
     }
@@ -237,6 +234,19 @@ void table_switch(struct table *table)
        ASID before ours are seen, does not tell us. A DMB would not do: a walk is no access that it orders. */
     if (renewed)
         arch_dsb_ish();
+}
+
+void table_switch(struct table *table)
+{
+    struct cpu *cpu = cpu_self();
+
+    if (cpu->live == table)
+        return;
+    unmap_poll(); /* what the service that ran here left to be unmapped ends with its turn */
+    bool settled = asid_settle_fast(table, cpu->number);
+    if (__builtin_expect(!settled || !(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) >> cpu->number & 1),
+                         0))
+        table_settle(table, cpu->number, settled);
     cpu->live = table;
     cpu->counters[COUNT_SWITCHES]++;
     arch_table_set(table->pages.root, table_asid(table));
