@@ -9,6 +9,7 @@
 #include "ipc/message.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
+#include "ipc/page_state.h"
 #include "ipc/policy.h"
 #include "ipc/port.h"
 #include "ipc/request.h"
@@ -148,12 +149,11 @@ INLINE uint32_t pieces_read(struct baton_message *to, const struct baton_message
     return length;
 }
 
-/* The pages become the kernel's: all, or none. */
-static bool pages_give(struct service *service, struct message *message, uint64_t flags,
-                       const struct space *to)
+/* Pages from `sent` on, of which the first is not plain, become the kernel's; or all are the service's again. */
+static __attribute__((noinline)) bool pages_give(struct service *service, struct message *message,
+                                                 unsigned sent, uint64_t flags, const struct space *to)
 {
-    unsigned count = message->abi.pieces, sent = 0;
-    unsigned how = flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0;
+    unsigned count = message->abi.pieces, how = flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0;
 
     if (flags & TRANSFER_COPY) {
         if (copy_send(service->space, message, false, to))
@@ -164,7 +164,7 @@ static bool pages_give(struct service *service, struct message *message, uint64_
     while (sent < count && !page_send(service->space, &message->abi.piece[sent], how, to))
         sent++;
     unmap_flush();
-    page_account(service->space, -(int)sent);
+    __atomic_fetch_sub(&service->space->pages, sent, __ATOMIC_RELAXED);
     if (LIKELY(sent == count))
         return true;
     message->abi.pieces = (uint8_t)sent;
@@ -184,9 +184,17 @@ INLINE bool fill(struct service *service, struct message *message, const struct 
         return false;
     header_write(&message->abi, &header, source, 0);
     inline_copy(&message->abi, from, header.shape);
-    if (count && !pages_give(service, message, flags, to))
-        return false;
-    cpu_self()->counters[COUNT_INLINE_BYTES] += inline_length(header.shape);
+    struct cpu *cpu = cpu_self();
+    unsigned sent = 0;
+    while (sent < count && LIKELY(page_send_plain(cpu, service->space->number, &message->abi.piece[sent])))
+        sent++;
+    if (!LIKELY(sent == count)) {
+        if (!pages_give(service, message, sent, flags, to))
+            return false;
+    } else if (count) {
+        __atomic_fetch_sub(&service->space->pages, count, __ATOMIC_RELAXED);
+    }
+    cpu->counters[COUNT_INLINE_BYTES] += inline_length(header.shape);
     return true;
 }
 
@@ -246,27 +254,24 @@ INLINE bool is_plain(const struct message *message)
     return !message->special && !(flags & ~(uint64_t)(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY));
 }
 
-/* The kernel's pages become the service's: all, or the error and none, and the message is gone. */
-static int pages_take(struct service *service, struct message *message, uint64_t flags)
+/* Pages from `taken` on, of which the first is not plain, become the service's: all, or the error and none, and the message is gone. */
+static __attribute__((noinline)) int pages_take(struct service *service, struct message *message,
+                                                unsigned taken, uint64_t flags)
 {
     struct baton_message *abi = &message->abi;
     int result = 0;
-    unsigned taken = 0;
 
     while (taken < abi->pieces &&
            !(result = page_receive(service->space, &abi->piece[taken], flags & BATON_TRUST_SENDER)))
         taken++;
     __atomic_fetch_add(&service->space->pages, taken, __ATOMIC_RELAXED);
-    if (result) {
-        for (unsigned i = 0; i < abi->pieces; i++)
-            page_release(i < taken ? service->space : space_at(0), abi->piece[i].page);
-        abi->pieces = 0;
-        message_drop(message);
-        return result;
-    }
-    if (flags & BATON_IMMEDIATE_ACCESS)
-        page_map(service->space, abi->piece, taken);
-    return 0;
+    if (!result)
+        return 0;
+    for (unsigned i = 0; i < abi->pieces; i++)
+        page_release(i < taken ? service->space : space_at(0), abi->piece[i].page);
+    abi->pieces = 0;
+    message_drop(message);
+    return result;
 }
 
 INLINE int64_t deliver(struct service *service, struct baton_message *to, struct message *message,
@@ -276,9 +281,20 @@ INLINE int64_t deliver(struct service *service, struct baton_message *to, struct
     unsigned count = piece_count(header->shape);
 
     if (count) {
-        int result = pages_take(service, message, flags);
-        if (result)
-            return result;
+        struct cpu *cpu = cpu_self();
+        unsigned taken = 0;
+        while (taken < count &&
+               LIKELY(page_receive_plain(cpu, service->space->number, &message->abi.piece[taken])))
+            taken++;
+        if (LIKELY(taken == count)) {
+            __atomic_fetch_add(&service->space->pages, taken, __ATOMIC_RELAXED);
+        } else {
+            int result = pages_take(service, message, taken, flags);
+            if (result)
+                return result;
+        }
+        if (flags & BATON_IMMEDIATE_ACCESS)
+            page_map(service->space, message->abi.piece, count);
         for (unsigned i = 0; i < count; i++)
             *(piece_word *)&to->piece[i] = *(const piece_word *)&message->abi.piece[i];
     }
@@ -290,22 +306,42 @@ INLINE int64_t deliver(struct service *service, struct baton_message *to, struct
     return 1;
 }
 
+/* What the port gave; or what the call in full makes of it. */
+static int64_t take(struct service *service, struct baton_message *to, struct message *message,
+                    const uint64_t *args)
+{
+    if (!LIKELY(is_plain(message)))
+        return syscall_deliver(service, args[1], message, args[3]);
+    return deliver(service, to, message, args[3]);
+}
+
 /* Waits for a message by the port, or directly to where the service wants it. */
 static int64_t receive_wait(struct service *service, struct port *port, struct baton_message *to,
                             const uint64_t *args)
 {
+    uint64_t deadline = args[4] == BATON_FOREVER ? UINT64_MAX : timer_deadline(args[4]);
     struct thread *self = thread_self();
+    struct message *message = NULL;
+    bool in_time = args[4], delivered = false;
 
-    self->direct = to;
-    self->direct_port = port;
-    port_receiver_add(port, self);
-    if (!port_depth(port) && __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING)
-        thread_park(UINT64_MAX);
-    port_receiver_remove(port, self);
-    bool delivered = !self->direct;
-    self->direct = NULL;
-    self->direct_port = NULL;
-    return delivered ? 1 : syscall_receive_one(service, args);
+    if (!in_time)
+        return BATON_EEMPTY;
+    while (in_time && !delivered && !message &&
+           __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING) {
+        self->direct_port = port;
+        self->direct = to;
+        port_receiver_add(port, self);
+        if (!port_depth(port))
+            in_time = thread_park(deadline);
+        port_receiver_remove(port, self);
+        delivered = !self->direct;
+        self->direct = NULL;
+        self->direct_port = NULL;
+        message = delivered ? NULL : port_take_one(port);
+    }
+    if (delivered)
+        return 1;
+    return message ? take(service, to, message, args) : in_time ? BATON_EDEAD : BATON_ETIMEOUT;
 }
 
 int64_t direct_receive(struct service *service, const uint64_t *args)
@@ -319,12 +355,7 @@ int64_t direct_receive(struct service *service, const uint64_t *args)
     if (!LIKELY(to))
         return syscall_receive_one(service, args);
     struct message *message = port_take_one(port);
-    if (!LIKELY(message))
-        return args[4] == BATON_FOREVER ? receive_wait(service, port, to, args)
-                                        : syscall_receive_one(service, args);
-    if (!LIKELY(is_plain(message)))
-        return syscall_deliver(service, args[1], message, args[3]);
-    return deliver(service, to, message, args[3]);
+    return LIKELY(message) ? take(service, to, message, args) : receive_wait(service, port, to, args);
 }
 
 /* ---- Call and reply ---- */

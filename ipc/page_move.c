@@ -151,28 +151,13 @@ static __attribute__((noinline)) int send_any(struct space *space, struct page *
     return result;
 }
 
-/* The common case, in a straight line: owned by the space alone, mapped nowhere, and nobody watches. */
 int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to)
 {
     struct page *page = page_checked(piece->page);
-    struct cpu *cpu = cpu_self();
 
-    if (!page)
-        return BATON_EOWNER;
-    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK, end = start + piece->length;
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
-    uint64_t next = (state & ~(STATE_HULL(8191, 8191) | STATE_OWNER(63))) | STATE_HULL(start, end);
-    bool plain = (state & (STATE_SOLE | STATE_MAPPED)) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
-                 !(flags & PAGE_SEND_DUPLICATE) && hull_covers(state, start, end) && !ledger_noting(cpu) &&
-                 !seed(SEED_PENDING_LOST);
-    if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
-                                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
-                         0))
-        return send_any(space, page, piece, flags, to);
-    page_note_giver(page, space->number);
-    cpu->counters[COUNT_TLB_SKIPPED]++;
-    cpu->counters[COUNT_PAGES_MOVED]++;
-    return 0;
+    if (!(flags & PAGE_SEND_DUPLICATE) && page_send_plain(cpu_self(), space->number, piece))
+        return 0;
+    return page ? send_any(space, page, piece, flags, to) : BATON_EOWNER;
 }
 
 /* ---- Receive ---- */
@@ -264,22 +249,10 @@ static __attribute__((noinline)) int receive_any(struct space *space, struct pag
     return result;
 }
 
-/* The common case likewise: the kernel's alone, mapped nowhere, nothing pending. */
 int page_receive(struct space *space, struct baton_piece *piece, bool trust)
 {
-    struct page *page = &page_table[piece->page];
-    struct cpu *cpu = cpu_self();
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED),
-             next = state | STATE_OWNER(space->number);
-
+    if (page_receive_plain(cpu_self(), space->number, piece))
+        return 0;
     piece->offset &= BATON_PIECE_OFFSET_MASK;
-    bool plain =
-        (state & (STATE_SOLE | STATE_PENDING | STATE_MAPPED)) == STATE_TOTAL(1) && !ledger_noting(cpu);
-    if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
-                                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
-                         0))
-        return receive_any(space, page, piece, trust);
-    page_note_giver(page, 0);
-    cpu->counters[COUNT_PAGES_MOVED]++;
-    return 0;
+    return receive_any(space, &page_table[piece->page], piece, trust);
 }

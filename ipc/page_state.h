@@ -1,5 +1,5 @@
 /*
- * The entry of an IPC page, for ipc/page*.c only.
+ * The entry of an IPC page, for ipc/page*.c, and for ipc/direct.c, which hands plain pages over by itself.
  *
  * The state word: lock, form, owner, filler (the space that knows every byte, also those outside the hull),
  * total, hull. Everything about a page with one owning space is in it, so that a hand-over is one
@@ -12,7 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "core/arch.h"
+#include "core/cpu.h"
+#include "core/ledger.h"
 #include "core/pool.h"
+#include "core/seed.h"
 #include "ipc/page.h"
 #include "mm/unmap.h"
 
@@ -116,6 +119,50 @@ static inline bool page_plainly_not_owner(const struct page *page, unsigned spac
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
 
     return !(state & STATE_SHARED) && (!state_total(state) || state_owner(state) != space);
+}
+
+/*
+ * Hand-overs in the common case: the page is owned by `space` alone, mapped nowhere, nothing about it is pending that the other
+ * side must know, and nobody watches. False: nothing was done; page_send, page_receive.
+ */
+static inline bool page_send_plain(struct cpu *cpu, unsigned space, const struct baton_piece *piece)
+{
+    uint32_t number = piece->page, start = piece->offset & BATON_PIECE_OFFSET_MASK,
+             end = start + piece->length;
+    struct page *page = &page_table[number];
+
+    if (__builtin_expect(number >= page_table_count, 0))
+        return false;
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+    uint64_t next = (state & ~(STATE_HULL(8191, 8191) | STATE_OWNER(63))) | STATE_HULL(start, end);
+    bool plain = (state & (STATE_SOLE | STATE_MAPPED)) == (STATE_OWNER(space) | STATE_TOTAL(1)) &&
+                 start >= state_hull_start(state) && end <= state_hull_end(state) && !ledger_noting(cpu) &&
+                 !seed(SEED_PENDING_LOST);
+    if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
+                                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+                         0))
+        return false;
+    page_note_giver(page, space);
+    cpu->counters[COUNT_TLB_SKIPPED]++;
+    cpu->counters[COUNT_PAGES_MOVED]++;
+    return true;
+}
+
+static inline bool page_receive_plain(struct cpu *cpu, unsigned space, struct baton_piece *piece)
+{
+    struct page *page = &page_table[piece->page];
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next = state | STATE_OWNER(space);
+    bool plain =
+        (state & (STATE_SOLE | STATE_PENDING | STATE_MAPPED)) == STATE_TOTAL(1) && !ledger_noting(cpu);
+
+    if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
+                                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+                         0))
+        return false;
+    piece->offset &= BATON_PIECE_OFFSET_MASK;
+    page_note_giver(page, 0);
+    cpu->counters[COUNT_PAGES_MOVED]++;
+    return true;
 }
 
 /* Takes the lock bit; spreads the word into the slots; returns the word. Interrupts masked. */

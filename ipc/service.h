@@ -90,6 +90,7 @@ struct service {
     uint32_t handle_count;
     uint64_t writable_start, writable_end; /* data, bss, heap: where the kernel will read and write for it */
     uint64_t stacks_start;           /* its stacks: one each 2 * USER_STACK_SIZE, the lower half unmapped */
+    char *data_linear;               /* where what begins at writable_start lies in the linear map */
     uint64_t data_phys, stacks_phys; /* where they lie, for a restart and a new thread's first words */
     uint64_t entry_start, entry_end; /* its text */
     const struct baton_counter *counters; /* address in the service, validated; NULL until published */

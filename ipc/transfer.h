@@ -28,7 +28,7 @@ static inline void *transfer_place(const struct service *service, uint64_t addre
              size = service->writable_end - service->writable_start;
 
     if (offset < size && bytes <= size - offset)
-        return (char *)arch_phys_to_virt(service->data_phys) + offset;
+        return service->data_linear + offset;
     return transfer_place_in_stack(service, address, bytes);
 }
 

@@ -110,6 +110,7 @@ static void memory_map(struct service *service)
     service->writable_start = program->data_base;
     service->writable_end = program->data_base + size;
     service->data_phys = frame_alloc((unsigned)(size / PAGE_SIZE), "a service's data and heap");
+    service->data_linear = arch_phys_to_virt(service->data_phys);
     space_map(space, service->writable_start, service->data_phys, size, MAP_WRITE);
     /* Stacks: the upper half of places of twice their size, so that below each lies an unmapped half. */
     service->stacks_start = program->base + SLOT_SIZE / 2;

@@ -26,10 +26,11 @@ enum touch {
 #define ORDER    UINT32_C(0x80000000)
 
 enum order {
-    ORDER_TOUCH = 1, /* tag 15:8: what to read of each message; 16: free it then; forgets what was counted */
+    ORDER_TOUCH = 1, /* tag 15:8: what to read of each message, and the two below; forgets what was counted */
     ORDER_REPORT,    /* the answer's tag: messages seen in 31:0, wrong ones in 63:32 */
 };
-#define ORDER_FREE (UINT64_C(1) << 16)
+#define ORDER_FREE  (UINT64_C(1) << 16) /* do not send it back: free it */
+#define ORDER_BATCH (UINT64_C(1) << 17) /* as many in one call as there are */
 
 /* Writes the content for `key`. The length is a multiple of 64. Returns 0 or an error of the message. */
 int content_fill(struct baton_message *message, uint32_t key);

@@ -12,7 +12,7 @@
 
 static int in, out;
 static enum touch touch;
-static bool freeing;
+static bool freeing, batches;
 static uint64_t flags;
 static uint64_t next; /* the tag that the next message should have */
 static uint32_t seen, wrong;
@@ -39,6 +39,7 @@ static void order(struct baton_message *message)
     if ((what & 0xff) == ORDER_TOUCH) {
         touch = what >> 8 & 0xff;
         freeing = what & ORDER_FREE;
+        batches = what & ORDER_BATCH;
         flags = content_flags(touch, (uint32_t)(what >> 32));
         next = seen = wrong = 0;
     }
@@ -73,29 +74,70 @@ static bool mistreat(struct baton_message *message)
     return spoil == LOST && !baton_message_free(message);
 }
 
-int main(void)
+/* Looks at a message. False when it has been done away with. */
+static bool look_at(struct baton_message *message)
+{
+    if (message->tag != next++ || !content_touch(message, touch))
+        wrong++;
+    return ++seen != SPOILED_ONE || !spoil || !mistreat(message);
+}
+
+static void one(void)
 {
     static struct baton_message message;
 
+    if (baton_receive(in, &message, flags, BATON_FOREVER) < 0)
+        abort();
+    if (message.type & ORDER) {
+        order(&message);
+        return;
+    }
+    if (!look_at(&message))
+        return;
+    if (freeing)
+        baton_message_free(&message);
+    else
+        send_back(&message);
+}
+
+/* As many as there are; an order comes alone. */
+static void batch(void)
+{
+    static struct baton_message messages[BATON_BATCH];
+    struct baton_message *list[BATON_BATCH];
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < BATON_BATCH; i++)
+        list[i] = &messages[i];
+    int count = baton_receive_batch(in, list, BATON_BATCH, flags, BATON_FOREVER);
+    if (count < 0)
+        abort();
+    if (messages[0].type & ORDER) {
+        order(&messages[0]);
+        return;
+    }
+    for (unsigned i = 0; i < (unsigned)count; i++)
+        if (look_at(list[i]))
+            list[kept++] = list[i];
+    for (unsigned sent = 0; sent < kept;) {
+        int more = baton_send_batch(out, list + sent, kept - sent, 0, BATON_FOREVER);
+        if (more < 0)
+            abort();
+        sent += (unsigned)more;
+    }
+}
+
+int main(void)
+{
     spoil_read();
     in = baton_port_find("near");
     if (in < 0)
         in = baton_port_find("far");
     out = baton_port_find("sender");
     for (;;) {
-        if (baton_receive(in, &message, flags, BATON_FOREVER) < 0)
-            return 1;
-        if (message.type & ORDER) {
-            order(&message);
-            continue;
-        }
-        if (message.tag != next++ || !content_touch(&message, touch))
-            wrong++;
-        if (++seen == SPOILED_ONE && spoil && mistreat(&message))
-            continue;
-        if (freeing)
-            baton_message_free(&message);
+        if (batches)
+            batch();
         else
-            send_back(&message);
+            one();
     }
 }

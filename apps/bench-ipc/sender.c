@@ -2,12 +2,13 @@
  * Sends what is measured. It does what the console orders (`tell sender ...`), and answers each order with one line:
  *
  *   prepare KIND BYTES TOUCH PEER COUNT   makes COUNT messages and sends them round twice: whatever happens only once has
- *                                         happened. KIND: oneway, rpc, cycle; TOUCH: none, header, all; PEER: near, far
+ *                                         happened. KIND: oneway, single, rpc, cycle; TOUCH: none, header, all; PEER: near, far
  *   run LAPS                              sends them round LAPS times: "ran N messages in T ns"
  *   check                                 looks at every byte, counts, frees: "checked ..."
  *
- * Of oneway, a lap is COUNT messages to the peer, one call each, and the same back; each direction counts as a message, for
- * both ends do the same: receive, read, send. Of rpc it is COUNT calls. Of cycle it is COUNT messages, each made, sent,
+ * Of oneway, a lap is COUNT messages to the peer and the same back, as services do it: all of them in one call, and as many
+ * received in one call as there are. Each direction counts as a message, for both ends do the same: receive, read, send. single
+ * is the same with one call for each message. Of rpc a lap is COUNT calls. Of cycle it is COUNT messages, each made, sent,
  * received and freed.
  *
  * With one counter tick for each instruction (QEMU: -icount shift=0, cntfrq=1000000000) T is the instructions of all CPUs
@@ -23,11 +24,12 @@
 
 enum kind {
     ONEWAY,
+    SINGLE,
     RPC,
     CYCLE,
 };
 
-static const char *const kinds[] = {"oneway", "rpc", "cycle"};
+static const char *const kinds[] = {"oneway", "single", "rpc", "cycle"};
 static const char *const touches[] = {"none", "header", "all"};
 
 static int own, control, peer;
@@ -55,19 +57,46 @@ static int64_t peer_ask(uint64_t what)
 
 /* ---- What is measured ---- */
 
-/* Receives one message back. False when there is none: it is lost. */
-static bool take_back(struct baton_message *message, uint64_t expected)
+static void look_at(const struct baton_message *message, uint64_t expected)
 {
-    if (baton_receive(own, message, flags, PATIENCE) < 0) {
-        lost++;
-        return false;
-    }
     if (message->tag != expected || !content_touch(message, touch))
         wrong++;
-    return true;
+}
+
+/* `got` messages are there, and no more come: the others are lost. */
+static bool give_up_waiting(unsigned got)
+{
+    lost += count - got;
+    count = got;
+    return false;
 }
 
 static bool lap_oneway(void)
+{
+    static struct baton_message *list[COUNT_MAX];
+    uint64_t first = next;
+
+    for (unsigned i = 0; i < count; i++) {
+        list[i] = &messages[i];
+        messages[i].tag = next++;
+    }
+    for (unsigned sent = 0; sent < count;) {
+        int more = baton_send_batch(peer, list + sent, count - sent, 0, BATON_FOREVER);
+        if (more < 0)
+            return false;
+        sent += (unsigned)more;
+    }
+    for (unsigned got = 0; got < count;) {
+        int more = baton_receive_batch(own, list + got, count - got, flags, PATIENCE);
+        if (more < 0)
+            return give_up_waiting(got);
+        for (; more; more--, got++)
+            look_at(&messages[got], first + got);
+    }
+    return true;
+}
+
+static bool lap_single(void)
 {
     uint64_t first = next;
 
@@ -76,11 +105,11 @@ static bool lap_oneway(void)
         if (baton_send(peer, &messages[i], 0, BATON_FOREVER) < 0)
             return false;
     }
-    for (unsigned i = 0; i < count; i++)
-        if (!take_back(&messages[i], first + i)) {
-            count = i; /* the others are not ours any more */
-            return false;
-        }
+    for (unsigned i = 0; i < count; i++) {
+        if (baton_receive(own, &messages[i], flags, PATIENCE) < 0)
+            return give_up_waiting(i);
+        look_at(&messages[i], first + i);
+    }
     return true;
 }
 
@@ -91,8 +120,7 @@ static bool lap_rpc(void)
         messages[i].tag = tag;
         if (baton_rpc(peer, &messages[i], &messages[i], flags, BATON_FOREVER) < 0)
             return false;
-        if (messages[i].tag != tag || !content_touch(&messages[i], touch))
-            wrong++;
+        look_at(&messages[i], tag);
     }
     return true;
 }
@@ -112,7 +140,7 @@ static bool lap_cycle(void)
 
 static bool laps(uint64_t number)
 {
-    static bool (*const lap[])(void) = {lap_oneway, lap_rpc, lap_cycle};
+    static bool (*const lap[])(void) = {lap_oneway, lap_single, lap_rpc, lap_cycle};
 
     for (uint64_t i = 0; i < number; i++)
         if (!lap[kind]())
@@ -171,7 +199,7 @@ static void prepare(const char *text)
         give_up("prepare KIND BYTES TOUCH PEER COUNT", BATON_EINVAL);
         return;
     }
-    int chosen = word_of(words[0], kinds, 3), what = word_of(words[1], touches, 3);
+    int chosen = word_of(words[0], kinds, 4), what = word_of(words[1], touches, 3);
     peer = baton_port_find(words[2]);
     if (chosen < 0 || what < 0 || peer < 0) {
         give_up("no such kind, touch or peer", BATON_EINVAL);
@@ -187,7 +215,8 @@ static void prepare(const char *text)
         return;
     }
     uint64_t order = ORDER_TOUCH | (uint64_t)touch << 8 | (uint64_t)bytes << 32;
-    if (peer_ask(order | (kind == CYCLE ? ORDER_FREE : 0)) < 0 || !laps(2))
+    if (peer_ask(order | (kind == CYCLE ? ORDER_FREE : 0) | (kind == ONEWAY ? ORDER_BATCH : 0)) < 0 ||
+        !laps(2))
         give_up("the first laps", BATON_EDEAD);
     else
         baton_log("prepared %u messages", number);
@@ -205,7 +234,7 @@ static void run(const char *text)
     bool whole = laps(number);
     uint64_t end = baton_time_ns();
     if (whole)
-        baton_log("ran %u messages in %lu ns", number * count * (kind == ONEWAY ? 2 : 1),
+        baton_log("ran %u messages in %lu ns", number * count * (kind <= SINGLE ? 2 : 1),
                   (unsigned long)(end - begin));
     else
         baton_log("FAILED: run: a message did not come back");
