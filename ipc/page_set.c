@@ -146,7 +146,8 @@ void page_set_give(const struct space *space, const uint32_t *pages, unsigned co
 
     if (set && count) {
         spin_lock(&set->lock);
-        for (; set->open && given < count; given++) {
+        /* Once more: since that was found to be so this CPU may have made a pass, and the set have ended and begun with others */
+        for (; set->open && given < count && page_set_keeps(space, &page_table[pages[given]]); given++) {
             page_table[pages[given]].next = set->count ? set->first : NO_PAGE;
             set->first = pages[given];
             __atomic_store_n(&set->count, set->count + 1, __ATOMIC_RELAXED);
