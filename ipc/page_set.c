@@ -147,7 +147,9 @@ void page_set_give(const struct space *space, const uint32_t *pages, unsigned co
     if (set && count) {
         spin_lock(&set->lock);
         /* Once more: since that was found to be so this CPU may have made a pass, and the set have ended and begun with others */
-        for (; set->open && given < count && page_set_keeps(space, &page_table[pages[given]]); given++) {
+        for (; set->open && pool_for(space) == set && given < count &&
+               page_set_keeps(space, &page_table[pages[given]]);
+             given++) {
             page_table[pages[given]].next = set->count ? set->first : NO_PAGE;
             set->first = pages[given];
             __atomic_store_n(&set->count, set->count + 1, __ATOMIC_RELAXED);
@@ -193,7 +195,7 @@ static void page_take_strays(struct page *page, uint64_t tables)
     uint64_t state = page_lock(page);
     for (unsigned i = 0; i < page->used; i++) {
         const struct space *owner = space_at(page->slots[i].space);
-        if (owner->table)
+        if (owner && owner->table) /* NULL: owned by way of another page; whoever may have it maps it again */
             tables &= ~table_bit(owner->table);
     }
     page_unmap(page, page_record(page)->mapped & tables, false, LOSE_NOW);
