@@ -1,10 +1,10 @@
 /*
- * models: port_send port_take places_reserve waiters_add waiters_remove waiters_wake port_receiver_add port_sender_add
+ * models: port_send port_take places_reserve waiters_add waiters_remove waiters_wake_all port_receiver_add port_sender_add
  *
  * Two senders and one receiver at a port of two places (ipc/port.h). Checked: each message arrives once, with what was
  * written into it before it was sent (message 1); one sender's messages in their order (port 2); a place is empty when it
  * is reserved (port 1); and nobody sleeps for ever: parking is a notification that stays (test/model/park.pml), so a
- * lost wake-up (port 3) is an invalid end state.
+ * lost wake-up (port 3) is an invalid end state. Who wakes those that wait takes them off the list.
  *
  * Mutants, each to be refuted:
  *   NO_CONTENT_BARRIER   the pointer may be seen before what it points to
@@ -13,6 +13,7 @@
  *   NO_TAKE_BARRIER      the receiver looks for waiting senders before the room is seen
  *   HEAD_NOT_RELEASED    a place may be reserved before it is seen to be empty
  *   LOOK_THEN_ADD        the receiver looks at the queue, makes itself known, and parks
+ *   ADDED_ONCE           who was woken, and taken off the list, looks once more and parks
  */
 #define SENDERS  2
 #define EACH     2
@@ -31,6 +32,21 @@
 
 bool notified[PROCESSES]; /* thread_wake / thread_park */
 byte arrivals, next_of[SENDERS];
+
+/* Under the lock of those that wait; what the thread itself has stored there is seen, or it would not be found. */
+inline waiters_wake(self, waiting_at, thread)
+{
+    load(self, waiting_at, waiting);
+    if
+    :: waiting ->
+        atomic {
+            notified[thread] = true;
+            memory[waiting_at] = 0
+        }
+    :: else
+    fi;
+    waiting = 0
+}
 
 inline park(self)
 {
@@ -60,6 +76,9 @@ inline places_reserve(self, place)
 proctype sender(byte self)
 {
     byte k, head, tail, place, waiting;
+#ifdef ADDED_ONCE
+    bool added;
+#endif
 
     do
     :: k == EACH -> break
@@ -69,15 +88,32 @@ again:
         places_reserve(self, place);
         if
         :: place == NONE ->
+#ifdef ADDED_ONCE
+parked_again:
+            if
+            :: !added -> store(self, WAITING(self), 1)
+            :: else
+            fi;
+            added = true;
+#else
             store(self, WAITING(self), 1);
+#endif
 #ifndef NO_WAITER_BARRIER
             fence(self);
 #endif
             places_reserve(self, place);
             if
-            :: place == NONE -> park(self)
+            :: place == NONE ->
+                park(self);
+#ifdef ADDED_ONCE
+                goto parked_again;
+#endif
+                skip
             :: else
             fi;
+#ifdef ADDED_ONCE
+            added = false;
+#endif
             store(self, WAITING(self), 0);
             if
             :: place == NONE -> goto again
@@ -143,8 +179,8 @@ inline port_take()
 #ifndef NO_TAKE_BARRIER
         fence(RECEIVER);
 #endif
-        sender_wake(0);
-        sender_wake(1)
+        waiters_wake(RECEIVER, WAITING(0), 0);
+        waiters_wake(RECEIVER, WAITING(1), 1)
     :: else
     fi;
     head = 0
