@@ -19,6 +19,7 @@
 #include "ipc/syscall_message.h"
 #include "ipc/thread.h"
 #include "ipc/transfer.h"
+#include "mm/pagetable.h"
 #include "mm/space.h"
 #include "mm/unmap.h"
 
@@ -149,31 +150,39 @@ INLINE uint32_t pieces_read(struct baton_message *to, const struct baton_message
     return length;
 }
 
-/* Pages from `sent` on, of which the first is not plain, become the kernel's; or all are the service's again. */
+/*
+ * Pages from `sent` on, of which the first is not plain, become the kernel's, their unmaps gathered; or all are the service's
+ * again.
+ */
 static __attribute__((noinline)) bool pages_give(struct service *service, struct message *message,
-                                                 unsigned sent, uint64_t flags, const struct space *to)
+                                                 unsigned sent, unsigned how, const struct space *to)
 {
-    unsigned count = message->abi.pieces, how = flags & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0;
+    struct space *space = service->space;
+    struct baton_piece *piece = message->abi.piece;
+    unsigned count = message->abi.pieces;
+    bool alone = !__atomic_load_n(&space->trusts, __ATOMIC_RELAXED);
 
-    if (flags & TRANSFER_COPY) {
-        if (copy_send(service->space, message, false, to))
+    if (how & TRANSFER_COPY) {
+        if (copy_send(space, message, false, to))
             return false;
-        page_account(service->space, -(int)count);
+        page_account(space, -(int)count);
         return true;
     }
-    while (sent < count && !page_send(service->space, &message->abi.piece[sent], how, to))
+    while (sent < count && ((alone && piece[sent].page < page_table_count &&
+                             page_send_sole(space, &page_table[piece[sent].page], &piece[sent], how)) ||
+                            !page_send(space, &piece[sent], how, to)))
         sent++;
-    unmap_flush();
-    __atomic_fetch_sub(&service->space->pages, sent, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&space->pages, sent, __ATOMIC_RELAXED);
     if (LIKELY(sent == count))
         return true;
+    unmap_flush();
     message->abi.pieces = (uint8_t)sent;
     transfer_undo(service, message, false);
     return false;
 }
 
 INLINE bool fill(struct service *service, struct message *message, const struct baton_message *from,
-                 uint32_t source, uint64_t flags, const struct space *to)
+                 uint32_t source, unsigned how, const struct space *to)
 {
     struct header header;
 
@@ -186,10 +195,11 @@ INLINE bool fill(struct service *service, struct message *message, const struct 
     inline_copy(&message->abi, from, header.shape);
     struct cpu *cpu = cpu_self();
     unsigned sent = 0;
-    while (sent < count && LIKELY(page_send_plain(cpu, service->space->number, &message->abi.piece[sent])))
+    while (sent < count && !(how & TRANSFER_COPY) &&
+           LIKELY(page_send_plain(cpu, service->space->number, &message->abi.piece[sent])))
         sent++;
     if (!LIKELY(sent == count)) {
-        if (!pages_give(service, message, sent, flags, to))
+        if (!pages_give(service, message, sent, how, to))
             return false;
     } else if (count) {
         __atomic_fetch_sub(&service->space->pages, count, __ATOMIC_RELAXED);
@@ -216,6 +226,14 @@ static int64_t send_by_value(struct service *service, struct port *port, struct 
     return syscall_send_one(service, args);
 }
 
+bool direct_in(struct service *service, uint64_t address, struct message *message, uint32_t source,
+               unsigned how, const struct space *to)
+{
+    const struct baton_message *from = how & ~PAGE_SEND_TRUSTED ? NULL : place(service, address);
+
+    return LIKELY(from) && fill(service, message, from, source, how, to);
+}
+
 int64_t direct_send(struct service *service, const uint64_t *args)
 {
     uint32_t source = 0;
@@ -226,13 +244,15 @@ int64_t direct_send(struct service *service, const uint64_t *args)
 
     if (!LIKELY(message))
         return syscall_send_one(service, args);
-    uint64_t flags = args[3] | (policy_now() == POLICY_COPY ? TRANSFER_COPY : 0);
+    unsigned how =
+        (args[3] & BATON_TRUSTED ? PAGE_SEND_TRUSTED : 0) | (policy_now() == POLICY_COPY ? TRANSFER_COPY : 0);
     message->original = NULL;
-    if (!LIKELY(fill(service, message, from, source, flags, port->receiver->space))) {
+    if (!LIKELY(fill(service, message, from, source, how, port->receiver->space))) {
         message_give(message);
         return syscall_send_one(service, args);
     }
-    if (!LIKELY(!(flags & TRANSFER_COPY)))
+    unmap_flush();
+    if (!LIKELY(!(how & TRANSFER_COPY)))
         return send_by_value(service, port, message, args);
     if (!LIKELY(port_send_one(port, message)))
         return syscall_send_filled(service, port, &message, 1, false, args[4]);
@@ -254,56 +274,69 @@ INLINE bool is_plain(const struct message *message)
     return !message->special && !(flags & ~(uint64_t)(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY));
 }
 
-/* Pages from `taken` on, of which the first is not plain, become the service's: all, or the error and none, and the message is gone. */
-static __attribute__((noinline)) int pages_take(struct service *service, struct message *message,
+/* Pages from `taken` on, of which the first is not plain, become the service's: all, or the error and the message has none. */
+static __attribute__((noinline)) int pages_take(struct service *service, struct baton_message *abi,
                                                 unsigned taken, uint64_t flags)
 {
-    struct baton_message *abi = &message->abi;
     int result = 0;
 
     while (taken < abi->pieces &&
            !(result = page_receive(service->space, &abi->piece[taken], flags & BATON_TRUST_SENDER)))
         taken++;
     __atomic_fetch_add(&service->space->pages, taken, __ATOMIC_RELAXED);
-    if (!result)
-        return 0;
-    for (unsigned i = 0; i < abi->pieces; i++)
+    for (unsigned i = 0; result && i < abi->pieces; i++)
         page_release(i < taken ? service->space : space_at(0), abi->piece[i].page);
-    abi->pieces = 0;
-    message_drop(message);
+    if (result)
+        abi->pieces = 0;
     return result;
 }
 
-INLINE int64_t deliver(struct service *service, struct baton_message *to, struct message *message,
-                       uint64_t flags)
+/* immediate_access. The pages are the space's, one after the other mapped, and told to the walkers together. */
+INLINE void pages_map(struct space *space, const struct baton_piece *piece, unsigned count)
+{
+    bool made = false;
+
+    for (unsigned i = 0; i < count; i++)
+        if (LIKELY(page_map_sole(space, &page_table[piece[i].page])))
+            made = true;
+        else
+            page_map(space, &piece[i], 1);
+    if (made)
+        pagetable_ipc_publish();
+}
+
+/* Writes a plain message to where the service wants it. The object is still the caller's, without pages. */
+INLINE int put(struct service *service, struct baton_message *to, struct message *message, uint64_t flags)
 {
     const struct header *header = (const void *)&message->abi;
-    unsigned count = piece_count(header->shape);
+    struct cpu *cpu = cpu_self();
+    unsigned count = piece_count(header->shape), taken = 0;
 
-    if (count) {
-        struct cpu *cpu = cpu_self();
-        unsigned taken = 0;
-        while (taken < count &&
-               LIKELY(page_receive_plain(cpu, service->space->number, &message->abi.piece[taken])))
-            taken++;
-        if (LIKELY(taken == count)) {
-            __atomic_fetch_add(&service->space->pages, taken, __ATOMIC_RELAXED);
-        } else {
-            int result = pages_take(service, message, taken, flags);
-            if (result)
-                return result;
-        }
-        if (flags & BATON_IMMEDIATE_ACCESS)
-            page_map(service->space, message->abi.piece, count);
-        for (unsigned i = 0; i < count; i++)
-            *(piece_word *)&to->piece[i] = *(const piece_word *)&message->abi.piece[i];
+    while (taken < count &&
+           LIKELY(page_receive_plain(cpu, service->space->number, &message->abi.piece[taken])))
+        taken++;
+    if (!LIKELY(taken == count)) {
+        int result = pages_take(service, &message->abi, taken, flags);
+        if (result)
+            return result;
+    } else if (count) {
+        __atomic_fetch_add(&service->space->pages, count, __ATOMIC_RELAXED);
     }
+    if (count && flags & BATON_IMMEDIATE_ACCESS)
+        pages_map(service->space, message->abi.piece, count);
+    for (unsigned i = 0; i < count; i++)
+        *(piece_word *)&to->piece[i] = *(const piece_word *)&message->abi.piece[i];
     *(struct header *)(void *)to = *header;
     inline_copy(to, &message->abi, header->shape);
-    cpu_self()->counters[COUNT_INLINE_BYTES] += inline_length(header->shape);
-    service->counts[cpu_number()].messages_in++;
-    message_give(message);
-    return 1;
+    cpu->counters[COUNT_INLINE_BYTES] += inline_length(header->shape);
+    return 0;
+}
+
+int direct_out(struct service *service, uint64_t address, struct message *message, uint64_t flags)
+{
+    struct baton_message *to = LIKELY(is_plain(message)) ? place(service, address) : NULL;
+
+    return LIKELY(to) ? put(service, to, message, flags) : DIRECT_NOT;
 }
 
 /* What the port gave; or what the call in full makes of it. */
@@ -312,7 +345,14 @@ static int64_t take(struct service *service, struct baton_message *to, struct me
 {
     if (!LIKELY(is_plain(message)))
         return syscall_deliver(service, args[1], message, args[3]);
-    return deliver(service, to, message, args[3]);
+    int result = put(service, to, message, args[3]);
+    if (!LIKELY(!result)) {
+        message_drop(message);
+        return result;
+    }
+    service->counts[cpu_number()].messages_in++;
+    message_give(message);
+    return 1;
 }
 
 /* Waits for a message by the port, or directly to where the service wants it. */

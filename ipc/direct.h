@@ -14,9 +14,21 @@
 #ifndef IPC_DIRECT_H
 #define IPC_DIRECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+struct message;
 struct service;
+struct space;
+
+/*
+ * One plain message of a batch: see transfer_in and transfer_out. direct_in: false: nothing was done. direct_out: 0, an error
+ * after which the message has no pages, or DIRECT_NOT: nothing was done.
+ */
+bool direct_in(struct service *service, uint64_t address, struct message *message, uint32_t source,
+               unsigned how, const struct space *to);
+int direct_out(struct service *service, uint64_t address, struct message *message, uint64_t flags);
+#define DIRECT_NOT 1
 
 int64_t direct_send(struct service *service, const uint64_t *args);
 int64_t direct_receive(struct service *service, const uint64_t *args);

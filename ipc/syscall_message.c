@@ -8,6 +8,7 @@
 #include "core/ledger.h"
 #include "core/timer.h"
 #include "ipc/copy.h"
+#include "ipc/direct.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/policy.h"
@@ -88,6 +89,8 @@ static int batch_fill(struct service *service, struct batch *batch, uint32_t sou
 
     batch->by_value = flags & TRANSFER_COPY;
     for (; filled < got; filled++) {
+        if (direct_in(service, batch->addresses[filled], batch->messages[filled], source, flags, to))
+            continue;
         result = transfer_in(service, batch->addresses[filled], batch->messages[filled], flags, to);
         if (result)
             break;
@@ -287,7 +290,9 @@ static int batch_deliver(struct service *service, struct batch *batch, unsigned 
     if (observed())
         observe_receive(service, batch->messages, count);
     for (unsigned i = 0; i < count; i++) {
-        int result = transfer_out(service, batch->addresses[delivered], batch->messages[i],
+        int result = direct_out(service, batch->addresses[delivered], batch->messages[i], flags);
+        if (result == DIRECT_NOT)
+            result = transfer_out(service, batch->addresses[delivered], batch->messages[i],
                                   flags & BATON_IMMEDIATE_ACCESS, flags & BATON_TRUST_SENDER);
         if (!result) {
             batch->messages[delivered++] = batch->messages[i];

@@ -50,14 +50,17 @@ static uint64_t block_read(const uint64_t *word)
 static uint64_t blocks_read(const void *from, uint32_t bytes)
 {
     const pair *at = from;
+    const pair *end = at + bytes / sizeof *at;
     pair a = {0}, b = {0}, c = {0}, d = {0};
 
-    for (const pair *end = at + bytes / sizeof *at; at < end; at += 4) {
-        a ^= at[0];
-        b ^= at[1];
-        c ^= at[2];
-        d ^= at[3];
+    for (; end - at >= 16; at += 16) {
+        a ^= at[0] ^ at[4] ^ at[8] ^ at[12];
+        b ^= at[1] ^ at[5] ^ at[9] ^ at[13];
+        c ^= at[2] ^ at[6] ^ at[10] ^ at[14];
+        d ^= at[3] ^ at[7] ^ at[11] ^ at[15];
     }
+    for (; at < end; at++)
+        a ^= at[0];
     a ^= b ^ c ^ d;
     return a[0] ^ a[1];
 }
