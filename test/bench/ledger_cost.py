@@ -23,13 +23,13 @@ NOTES = ("ledger_note", "ledger_noting", "ledger_of", "ledger_record", "note_cal
 
 
 def statement(path, line, files={}):
-    """True when the line is part of a statement that notes something."""
+    """True when the line is part of a statement that notes something: its arguments are made there."""
     if path not in files:
         files[path] = path.read_text().split("\n") if path.is_file() else []
     lines = files[path][max(0, line - 4):line]
     text = re.split(r"[;{}]", "\n".join(lines))[-1] if not re.search(r"[;{}]\s*$", lines[-1] if lines else "") else \
         re.split(r"[;{}]", "\n".join(lines).rstrip().rstrip(";{}"))[-1]
-    return re.search(r"\bledger_not(e|ing)\(", text) is not None
+    return re.search(r"\bledger_note(_pages)?\(", text) is not None
 
 
 def sites(elf, addresses):
@@ -37,7 +37,7 @@ def sites(elf, addresses):
     asked = "\n".join(f"{address:#x}" for address in addresses)
     answer = subprocess.run(["aarch64-linux-gnu-addr2line", "-aifpe", elf], input=asked, text=True, check=True,
                             stdout=subprocess.PIPE).stdout
-    found, notes, address = {}, set(), None
+    found, notes, loads, address = {}, set(), set(), None
     for text in answer.split("\n"):
         match = re.match(r"(0x[0-9a-f]+): (.*)", text)
         address, text = (int(match.group(1), 16), match.group(2)) if match else (address, text)
@@ -47,6 +47,10 @@ def sites(elf, addresses):
         found[address] = frame.group(1)  # in the end the function that all of it is inlined into
         if frame.group(1) in NOTES or statement(pathlib.Path(frame.group(2)), int(frame.group(3))):
             notes.add(address)
+        if frame.group(1) == "ledger_of":
+            loads.add(address)
+    # The branch on what was loaded is the caller's, for the debugger; it is there all the same.
+    notes |= {address + 4 for address in loads if address + 4 in found}
     return {address: found[address] for address in notes}
 
 
