@@ -13,6 +13,7 @@ UNITS = {
     "machine": "test_machine",  # the simulated machine itself finds what it is there to find
     "pages": "test_pages",
     "scrub": "test_scrub",
+    "page-set": "test_page_set",
     "mm": "test_mm",
     "kernel-map": "test_kernel_map",
     "ipc": "test_ipc",
