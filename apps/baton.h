@@ -2,9 +2,9 @@
  * The whole service API: what a service of an appliance may ask for, and all that it sees of the kernel.
  *
  * Model (DASH 3.1 to 3.3). A service has memory of its own: data, heap, stacks; nobody else can reach it.
- * What is meant for others lies in messages: a header, up to 128 inline bytes, and pieces of IPC pages. A
- * page has one address, the same in every service; it belongs to whoever owns it, and sending a message hands
- * its pages over. They are not copied.
+ * What is meant for others lies in messages: a header, up to 128 inline bytes, and pieces: of IPC pages, of books
+ * of such pages (for up to 4 MiB), and of small blocks of the service's own memory. A page has one address, the same in every
+ * service; it belongs to whoever owns it, and sending a message hands its pages over. They are not copied.
  *
  * Error rule, once for every call: a result >= 0 is success (a count, a handle, or 0); a result < 0 is one of
  * enum baton_error (core/abi.h) and the call has changed nothing. A call that works on several things and
@@ -64,12 +64,15 @@ int baton_port_find(const char *name);
  * before the send is seen by the receiver.
  * Flags: BATON_TRUSTED, if the caller believes that the receiver trusts it (it then need not be cut off at
  * once, DASH 3.4); BATON_DUPLICATE.
- * Errors: BATON_EINVAL count not 1..64, or a message that contradicts itself; BATON_EFAULT; BATON_EHANDLE;
+ * Errors: BATON_EINVAL count not 1..64, or a message that contradicts itself, or one with books or small blocks for a NIC, whose
+ * device knows pages only; BATON_EFAULT; BATON_EHANDLE;
  * BATON_ERIGHT; BATON_EOWNER a piece of a page that the caller does not own; BATON_EOWNERS and BATON_ELIMIT
  * too many owners of a page; BATON_ELIMIT also, at once, when as many messages of the service wait in ports as its row in the
- * appliance's table allows; BATON_ENOMEM no message object; BATON_EDEAD the receiver has stopped.
+ * appliance's table allows; BATON_ENOMEM no message object, or more than 32 small blocks of the
+ * caller's on their way; BATON_EDEAD the receiver has stopped.
  * Cost: one trap; header, inline bytes and pieces are copied once. A page that nobody mapped costs nothing to
- * hand over; one that the caller has mapped is unmapped. DASH 3.2 send().
+ * hand over; one that the caller has mapped is unmapped. A book is handed over as one page is, whatever its size, and each of its
+ * pages that is mapped as a page by itself. Small blocks are copied. DASH 3.2 send().
  */
 static inline int baton_send_batch(int port, struct baton_message *const *messages, unsigned count,
                                    uint64_t flags, uint64_t timeout);
@@ -89,7 +92,10 @@ static inline int baton_send(int port, struct baton_message *message, uint64_t f
  * others.
  * Flags: BATON_IMMEDIATE_ACCESS if the pages will be touched (maps them now, saves the faults);
  * BATON_TRUST_SENDER if the caller trusts all who may send here not to write any more (saves the wait for
- * their unmap, DASH 3.4). Without it, what is read does not change any more.
+ * their unmap, DASH 3.4). Without it, what is read does not change any more. BATON_BLOCK_ROOM if each struct is the first member
+ * of a struct baton_message_room: small blocks are copied to there. Without it, or when they are more than fit, each goes to a
+ * fresh page, as if it had been sent in one; when there is none the message is dropped, and BATON_ENOMEM or BATON_ELIMIT
+ * returned unless others were received.
  * Errors: BATON_EINVAL count not 1..64; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_ELIMIT when the
  * service owns as many pages as its row in the appliance's table allows (the messages stay queued; the last batch
  * before that may take it beyond the limit).
@@ -97,6 +103,12 @@ static inline int baton_send(int port, struct baton_message *message, uint64_t f
  */
 int baton_receive_batch(int port, struct baton_message *const *messages, unsigned count, uint64_t flags,
                         uint64_t timeout);
+
+/* What to receive into with BATON_BLOCK_ROOM: small blocks of the message lie behind it until it is used again. */
+struct baton_message_room {
+    struct baton_message message;
+    uint8_t room[BATON_BLOCK_BYTES];
+};
 
 /* One message; returns 1. Otherwise as baton_receive_batch. */
 static inline int baton_receive(int port, struct baton_message *message, uint64_t flags, uint64_t timeout);
@@ -177,10 +189,10 @@ static inline void baton_message_init(struct baton_message *message, unsigned he
 }
 
 /*
- * Makes a message of `length` zero bytes (at most 64 KiB) behind `headroom` free ones; returns 0. The bytes
- * are inline if headroom and they fit in 128, else all in fresh pages.
+ * Makes a message of `length` zero bytes (at most 4 MiB) behind `headroom` free ones; returns 0. The bytes
+ * are inline if headroom and they fit in 128, else all in fresh pages; more than 16 of those in books.
  * Errors: BATON_EINVAL, BATON_ENOMEM, BATON_ELIMIT.
- * Cost: one trap when pages are needed. DASH 3.2 allocation.
+ * Cost: one trap when pages are needed, for up to 2 MiB; three for 4 MiB. DASH 3.2 allocation.
  */
 int baton_message_alloc(struct baton_message *message, unsigned headroom, uint32_t length);
 
@@ -191,24 +203,36 @@ int baton_message_alloc(struct baton_message *message, unsigned headroom, uint32
  */
 int baton_message_free(struct baton_message *message);
 
-/* The same for many: one trap for every 64 pages of theirs together. */
+/* The same for many: one trap for every 64 pages, or books, of theirs together. */
 int baton_message_free_batch(struct baton_message *const *messages, unsigned count);
 
 /*
  * Adds a copy of `length` bytes at the end; returns 0. Inline while there are no pieces and it fits, else
- * into the room that the last page has (when it may be written), then into fresh pages.
- * Errors, the message being as before: BATON_EINVAL more than 64 KiB, BATON_ENOMEM, BATON_ELIMIT more than 16
- * pieces.
- * Cost: the bytes, copied once; a trap when it needs pages.
+ * into the room that the last page has (when it may be written), then into fresh pages. When the 16 pieces do not
+ * suffice, pages are bound to books.
+ * Errors, the bytes of the message being as before: BATON_EINVAL more than 4 MiB in all, BATON_ENOMEM, BATON_ELIMIT more pieces
+ * than 16 and 3 books hold (at least 1040 pages).
+ * Cost: the bytes, copied once; a trap when it needs pages, more when it binds pages; bound pages that were shared are copied.
  */
 int baton_message_append(struct baton_message *message, const void *data, uint32_t length);
 
 /*
  * Adds `length` bytes of a page, from `offset`, at the end without copying; returns 0. One ownership of the
- * page, which the caller must have, goes into the message. BATON_EINVAL: not within the page; BATON_ELIMIT:
- * 16 pieces already.
+ * page, which the caller must have, goes into the message. Several pieces may be of one page, each with an ownership of its own;
+ * then the page is read-only, and `offset` must carry BATON_PIECE_READ_ONLY unless this message has all of them.
+ * When there are 16 pieces already some are bound to a book, as in baton_message_append.
+ * Errors, the bytes of the message being as before: BATON_EINVAL, not within the page, or more than 4 MiB in all; BATON_ENOMEM;
+ * BATON_ELIMIT; a page that the caller does not own may be found out here (BATON_EOWNER) or by send.
  */
 int baton_message_append_page(struct baton_message *message, uint32_t page, unsigned offset, unsigned length);
+
+/*
+ * Adds `length` bytes (1 to 1024) of the caller's own memory at the end, by pointing to them: a small block, for data too
+ * long to be inline and too short for a page; returns 0. The kernel copies them when the message is sent, and until then they must
+ * stay as they are. Free leaves them alone; duplicate copies them to a page. BATON_EINVAL; BATON_ELIMIT as append_page.
+ * Cost: nothing now; the bytes once at send, and once at receive. DASH 3.2.
+ */
+int baton_message_append_block(struct baton_message *message, const void *data, uint32_t length);
 
 /*
  * Puts a copy of `length` bytes (at most 128) in front; returns 0. Into the headroom when it suffices; else
@@ -221,16 +245,17 @@ int baton_message_prepend(struct baton_message *message, const void *data, uint3
 /*
  * Takes `length` bytes away at the front or the end; returns 0. Pages that are left out of the message are
  * released (one trap for all). The bytes become headroom, or room to append. BATON_EINVAL: it has not so
- * many.
+ * many. Only a book that is cut in two can fail otherwise, the message being as before: BATON_ENOMEM, BATON_ELIMIT when it is
+ * shared; what remains of it is copied then. Cost of a cut: one trap.
  */
 int baton_message_trim_front(struct baton_message *message, uint32_t length);
 int baton_message_trim_back(struct baton_message *message, uint32_t length);
 
 /*
  * Makes `copy` a second message with the same bytes, type and tag, on the same pages, which are read-only
- * from now on; returns 0. The token of an rpc stays with the first one.
- * Errors: BATON_EOWNER, BATON_ELIMIT; `copy` is scrap then.
- * Cost: the inline bytes; one trap when there are pieces. DASH 3.2, 3.3 duplicate_ownership.
+ * from now on; returns 0. The token of an rpc stays with the first one. Duplicates may be duplicated again.
+ * Errors: BATON_EOWNER, BATON_ELIMIT, and with small blocks BATON_ENOMEM; `copy` is scrap then.
+ * Cost: the inline bytes and small blocks; one trap when there are pieces. DASH 3.2, 3.3 duplicate_ownership.
  */
 int baton_message_duplicate(struct baton_message *copy, struct baton_message *message);
 
@@ -244,7 +269,7 @@ int baton_message_read(const struct baton_message *message, uint32_t offset, voi
 /*
  * Overwrites `length` bytes from `offset`; returns 0. A message can always be written: a read-only piece is
  * first moved to a fresh page, here in the library, without a fault (DASH 3.3, 4.1), and the old page is
- * released.
+ * released. A read-only book moves as a whole. A small block is written where it lies.
  * Errors, nothing being written: BATON_EINVAL, BATON_ENOMEM, BATON_ELIMIT.
  * Cost: the bytes; for read-only pieces two traps in all and the bytes of those pieces.
  */
@@ -287,7 +312,56 @@ static inline void *baton_page_address(uint32_t page)
     return (void *)(uintptr_t)(BATON_IPC_REGION + (uint64_t)page * BATON_PAGE_BYTES);
 }
 
-/* Where a piece begins. */
+/* ---- Books (see struct baton_book in core/abi.h). Messages make and use them without asking. ---- */
+
+/*
+ * A book of fresh pages for `bytes` bytes (0 to 511 pages), which read as zero; returns its number, >= 0. It is a page of its own that
+ * the caller owns, for reading: baton_page_duplicate and baton_page_release are for books too, and a message gets one as a
+ * piece {book, BATON_PIECE_BOOK, count}. Counts as 1 + its pages against the caller's limit. BATON_EINVAL, BATON_ENOMEM,
+ * BATON_ELIMIT. One trap.
+ */
+int baton_book_get(uint32_t bytes);
+
+/*
+ * Binds up to 64 pieces, each of a page that the caller owns once and nobody else does, at the end of a book of which it is the only
+ * owner: whoever owns the book owns them from now on. Returns how many, from the front. Errors of the first one: BATON_EINVAL not
+ * within the page, or it is a book; BATON_EOWNER the caller does not own the page or the book, or the page is bound already;
+ * BATON_EOWNERS one of them has more than one owner; BATON_ELIMIT the book is full. One trap.
+ */
+int baton_book_bind(uint32_t book, const struct baton_piece *pieces, unsigned count);
+
+/*
+ * Takes up to 64 pieces off the end of a book of which the caller is the only owner: their pages are the caller's, each once.
+ * Returns how many; `pieces` in the order of the list. BATON_EOWNER, BATON_EOWNERS, BATON_EINVAL. One trap.
+ */
+int baton_book_unbind(uint32_t book, struct baton_piece *pieces, unsigned count);
+
+/*
+ * Takes bytes off the front and the end of a book of which the caller is the only owner; returns 0. Pages of which none are left are
+ * released. BATON_EINVAL: it has not so many. BATON_EOWNER, BATON_EOWNERS. One trap.
+ */
+int baton_book_trim(uint32_t book, uint32_t front, uint32_t back);
+
+/* The list of a book that the caller owns: the kernel's word on what is in it. */
+static inline const struct baton_book *baton_book_list(uint32_t book)
+{
+    return (const struct baton_book *)baton_page_address(book);
+}
+
+/* Where this service's own memory begins (core/layout.h). Tests on a host have another place for it. */
+#ifndef BATON_SLOT_START
+#define BATON_SLOT_START ((uintptr_t)&baton_slot_anchor & ~(BATON_SLOT_BYTES - 1))
+#endif
+#define BATON_SLOT_BYTES UINT64_C(0x10000000)
+extern const char baton_slot_anchor;
+
+/* Where a small block lies. */
+static inline void *baton_block_address(const struct baton_piece *piece)
+{
+    return (void *)(uintptr_t)(BATON_SLOT_START + piece->page);
+}
+
+/* Where a piece begins that is neither a book nor a small block. */
 static inline void *baton_piece_address(const struct baton_piece *piece)
 {
     return (char *)baton_page_address(piece->page) + (piece->offset & BATON_PIECE_OFFSET_MASK);

@@ -14,6 +14,7 @@
 #include "core/timer.h"
 #include "drivers/console.h"
 #include "drivers/nic.h"
+#include "ipc/block.h"
 #include "ipc/describe.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
@@ -98,6 +99,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     boot_policy_init();
     message_pool_init(messages_needed());
     requests_init(port_places());
+    blocks_init(service_count);
     boot_ledger_init();
 
     /* 7. The other CPUs; then everything may run. */

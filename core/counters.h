@@ -19,6 +19,7 @@ enum counter {
     COUNT_PAGES_NEVER_MAPPED, /* trips from device to device on which no translation was made */
     COUNT_PAGES_SCRUBBED,     /* pages of which bytes were zeroed before somebody else could read them */
     COUNT_PAYLOAD_BYTES,      /* page content moved by a CPU in the kernel */
+    COUNT_BLOCK_BYTES,        /* small blocks copied in and out by a CPU in the kernel */
     COUNT_INLINE_BYTES,       /* inline data moved by a CPU in the kernel */
     COUNT_TLB_LOCAL,          /* unmaps by a TLBI on this CPU alone */
     COUNT_TLB_BROADCAST,      /* unmaps by a TLBI on all CPUs */

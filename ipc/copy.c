@@ -103,7 +103,7 @@ static int piece_copy(const struct space *from, const struct baton_piece *piece,
     int result = page_slot(page, from->number) ? 0 : BATON_EOWNER;
     /* What the sender never looked at is zero for whoever gets it, not the last owner's (page 7) */
     if (!result && !hull_covers(state, piece))
-        state = page_reveal(page, state, from->number);
+        state = page_reveal(page, state, from->number, page->used == 1);
     if (!result)
         bytes_copy(piece, target);
     page_unlock(page, state);
@@ -120,7 +120,7 @@ static int piece_take(struct space *from, const struct baton_piece *piece, uint3
     struct page *page = &page_table[piece->page];
     if (!hull_covers(__atomic_load_n(&page->state, __ATOMIC_RELAXED), piece)) {
         uint64_t state = page_lock(page);
-        page_unlock(page, page_reveal(page, state, 0)); /* as above */
+        page_unlock(page, page_reveal(page, state, 0, page->used == 1)); /* as above */
     }
     bytes_copy(piece, target);
     return 0;

@@ -1,5 +1,6 @@
 /* Message objects: see message.h. */
 #include "ipc/message.h"
+#include "ipc/block.h"
 #include "core/arch.h"
 #include "core/log.h"
 #include "core/pool.h"
@@ -67,10 +68,15 @@ void message_drop(struct message *message)
 {
     uint32_t pages[BATON_PIECES];
 
+    unsigned count = 0;
+
     for (unsigned i = 0; i < message->abi.pieces; i++)
-        pages[i] = message->abi.piece[i].page;
-    int released = page_release_batch(space_at(0), pages, message->abi.pieces);
-    invariant(released == message->abi.pieces, "message 3");
+        if (message->special & MESSAGE_BLOCKS && message->abi.piece[i].offset & BATON_PIECE_BLOCK)
+            block_free(message->abi.piece[i].page);
+        else
+            pages[count++] = message->abi.piece[i].page;
+    int released = page_release_batch(space_at(0), pages, count);
+    invariant((unsigned)released == count, "message 3");
     if (message->special)
         rpc_abort(message);
     message_free(&message, 1);

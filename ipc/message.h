@@ -32,6 +32,11 @@ struct thread;
 #define MESSAGE_REQUEST (1u << 1) /* the answer goes to a reply port: ipc/request.h */
 #define MESSAGE_CHARGED                                                                                      \
     (1u << 2) /* in a port: counted among those that its sender may have there, ipc/service.h */
+#define MESSAGE_BOOKS   (1u << 3) /* it has books: their pages are counted by message_pages() */
+#define MESSAGE_BLOCKS  (1u << 4) /* it has small blocks: ipc/block.h */
+
+/* Its pieces are not all plain pages. */
+#define MESSAGE_PIECES (MESSAGE_BOOKS | MESSAGE_BLOCKS)
 
 struct message {
     uint32_t special;        /* MESSAGE_...; 0 when it comes from the pool */
@@ -81,6 +86,21 @@ static inline void message_give(struct message *message)
 /* Releases the kernel's ownership of every page of the object, then frees it. A waiting rpc caller gets BATON_EDEAD, a
  * reply port a notice. */
 void message_drop(struct message *message);
+
+/*
+ * IPC pages in it, at least as many as there are: its pieces, and the pages of its books, which the object has in abi.flags by
+ * 256. One load for both.
+ */
+static inline uint32_t message_pages(const struct message *message)
+{
+    uint16_t pages;
+
+    __builtin_memcpy(&pages, &message->abi.pieces, sizeof(pages));
+    return pages;
+}
+_Static_assert(__builtin_offsetof(struct baton_message, flags) ==
+                   __builtin_offsetof(struct baton_message, pieces) + 1,
+               "message_pages");
 
 /* Where the device writes or reads the inline data: physical address of abi.data[0]. */
 static inline uint64_t message_inline_phys(const struct message *message)

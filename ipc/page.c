@@ -5,14 +5,17 @@
  * in page_move.c, translations in page_map.c, free pages in page_limbo.c, devices' and observers' calls in page_device.c.
  */
 #include "ipc/page.h"
+#include "ipc/page_book.h"
 #include "ipc/page_state.h"
 #include "core/cpu.h"
 #include "core/ledger.h"
 #include "core/log.h"
 #include "core/seed.h"
 #include "ipc/page_set.h"
+#include "core/string.h"
 #include "ipc/policy.h"
 #include "mm/frame.h"
+#include "mm/kernel_map.h"
 #include "mm/space.h"
 
 struct page *page_table;
@@ -32,6 +35,7 @@ void page_region_init(uint64_t phys, uint32_t count)
         page_table[i].previous = PAGE_NOBODY;
         page_table[i].state = STATE_FILLER(PAGE_NOBODY);
     }
+    books_init(count);
     pool_init(&page_pool, frame_alloc_bytes(count * sizeof(uint32_t), 8, "the pool of IPC pages"), count);
 }
 
@@ -69,7 +73,7 @@ void page_unlock_gathered(struct page *page, uint64_t state)
 {
     const struct unmap_record *record = page_record(page);
 
-    state &= ~(STATE_SOLE | STATE_MAPPED | STATE_PENDING);
+    state &= ~(STATE_OWNED | STATE_MAPPED | STATE_PENDING);
     state |= STATE_TOTAL(page_total(page));
     if (page->used > 1)
         state |= STATE_SHARED;
@@ -214,6 +218,24 @@ int page_get(struct space *space, uint32_t *pages, unsigned count)
     return got ? (int)got : BATON_ENOMEM;
 }
 
+int page_get_filled(struct space *space, const void *bytes, uint32_t length)
+{
+    uint32_t number;
+
+    if (!page_account(space, 1))
+        return BATON_ELIMIT;
+    if (!page_pool_take(&number, 1)) {
+        page_account(space, -1);
+        return BATON_ENOMEM;
+    }
+    void *window = kernel_map_open(page_phys(number));
+    memcpy(window, bytes, length);
+    kernel_map_close(window);
+    page_take_over(number, space->number, 0,
+                   STATE_CACHED | STATE_FILLER(PAGE_NOBODY) | STATE_HULL(0, length));
+    return (int)number;
+}
+
 int page_duplicate(struct space *space, uint32_t number)
 {
     struct page *page = page_checked(number);
@@ -226,7 +248,7 @@ int page_duplicate(struct space *space, uint32_t number)
     int result = BATON_EOWNER;
     if (page_slot(page, space->number)) {
         page_downgrade(page, 0);
-        result = page_slot_gain(page, space->number);
+        result = state & STATE_BOOK ? book_duplicate(space, page) : page_slot_gain(page, space->number);
     }
     if (!result)
         ledger_note(cpu_self(), LEDGER_DUPLICATE, space->number, number, page_total(page));
@@ -251,6 +273,12 @@ static int release_one(struct space *space, uint32_t number, bool *freed, bool *
     struct slot *slot = page_slot(page, space->number);
     if (!slot && seed(SEED_DOUBLE_RELEASE) && page->used)
         slot = &page->slots[0];
+    bool book = slot && state & STATE_BOOK;
+    if (book) {
+        state = book_lose(space, page, state, 1);
+        if (space->number)
+            page_account(space, 1 - (int)book_pages(number));
+    }
     if (slot) {
         uint32_t total = page_total(page);
         *kept = total == 1 && page_set_keeps(space, page);
@@ -264,6 +292,8 @@ static int release_one(struct space *space, uint32_t number, bool *freed, bool *
         page_unlock_gathered(page, state);
     else
         page_unlock(page, state);
+    if (book && *freed)
+        book_dissolve(page, space->number);
     return slot ? 0 : BATON_EOWNER;
 }
 

@@ -72,6 +72,12 @@ static inline uint64_t page_phys(uint32_t page)
 int page_get(struct space *space, uint32_t *pages, unsigned count);
 
 /*
+ * The same for one page with that content, at most PAGE_SIZE bytes; the rest reads as zero. Returns its number. Not for a
+ * device.
+ */
+int page_get_filled(struct space *space, const void *bytes, uint32_t length);
+
+/*
  * duplicate_ownership: one more ownership for `space`, which owns the page already. Cost: the first one
  * downgrades a writable translation (an unmap: at once on this CPU alone, else fast); else none. BATON_EOWNER: not the owner.
  * BATON_ELIMIT: the count is full.

@@ -1,5 +1,6 @@
 /* IPC pages in the hands of devices and of those who only look: see page.h. */
 #include "ipc/page.h"
+#include "ipc/page_book.h"
 #include "ipc/page_limbo.h"
 #include "ipc/page_state.h"
 #include "core/cpu.h"
@@ -87,12 +88,15 @@ static uint32_t release_whole(struct page *page, unsigned space, bool *freed)
 {
     uint64_t state = page_lock(page);
     struct slot *slot = page_slot(page, space);
-    uint32_t count = 0;
+    bool book = slot && state & STATE_BOOK;
+    uint32_t count = 0, pages = book ? book_pages(page_number(page)) : 1;
 
     *freed = false;
     if (slot) {
         bool shared = page_total(page) > 1;
         count = slot->count;
+        if (book)
+            state = book_lose(space_at(space), page, state, count);
         slot->count = 1;
         page_slot_lose(page, slot, shared, LOSE_RELEASE);
         ledger_note(cpu_self(), LEDGER_RELEASE, space, page_number(page), page_total(page));
@@ -104,7 +108,9 @@ static uint32_t release_whole(struct page *page, unsigned space, bool *freed)
         page_unlock_gathered(page, state);
     else
         page_unlock(page, state);
-    return count;
+    if (book && *freed)
+        book_dissolve(page, space);
+    return count * pages;
 }
 
 uint32_t page_release_all(struct space *space)
@@ -144,21 +150,40 @@ void page_count(struct page_counts *counts)
     }
 }
 
-void page_describe(uint32_t number, struct page_info *info)
+static void owners_describe(const struct page *page, struct page_info *info)
 {
-    struct page *page = &page_table[number];
-    uint64_t flags = arch_irq_save();
-    uint64_t state = page_lock(page);
-
-    *info = (struct page_info){.owners = page->used,
-                               .previous = __atomic_load_n(&page->previous, __ATOMIC_RELAXED),
-                               .changed = __atomic_load_n(&page->changed, __ATOMIC_RELAXED)};
+    info->owners = page->used;
     for (unsigned i = 0; i < page->used; i++) {
         info->total += page->slots[i].count;
         info->kernel |= page->slots[i].space == 0;
         if (i < 4)
             info->owner[i] = page->slots[i].space;
     }
+}
+
+/* Of a bound page: who owns it by owning its book. */
+static void book_describe(const struct page *page, struct page_info *info)
+{
+    struct page *book = book_of(page);
+    uint64_t state = book ? page_lock(book) : 0;
+
+    info->total = info->owners = 0;
+    if (!book)
+        return;
+    owners_describe(book, info);
+    page_unlock(book, state);
+}
+
+void page_describe(uint32_t number, struct page_info *info)
+{
+    struct page *page = &page_table[number];
+    uint64_t flags = arch_irq_save();
+    uint64_t state = page_lock(page);
+
+    *info = (struct page_info){.previous = __atomic_load_n(&page->previous, __ATOMIC_RELAXED),
+                               .changed = __atomic_load_n(&page->changed, __ATOMIC_RELAXED)};
+    owners_describe(page, info);
+    bool bound = page_is_bound(state);
     struct unmap_record record = *page_record(page);
     unmap_through(&record); /* of a copy: the page may be in the hands of a CPU that still gathers */
     info->mapped = record.mapped;
@@ -168,5 +193,7 @@ void page_describe(uint32_t number, struct page_info *info)
     info->hull_end = state_hull_end(state);
     info->cached = state & STATE_CACHED;
     page_unlock(page, state);
+    if (bound)
+        book_describe(page, info);
     arch_irq_restore(flags);
 }

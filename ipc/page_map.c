@@ -1,5 +1,6 @@
 /* Translations of IPC pages: what an owner may see, and when (see page.h). */
 #include "ipc/page.h"
+#include "ipc/page_book.h"
 #include "ipc/page_state.h"
 #include "core/cpu.h"
 #include "core/ledger.h"
@@ -7,9 +8,9 @@
 #include "mm/kernel_map.h"
 #include "mm/space.h"
 
-/* The filler's bytes are known to the space: its own, or those of one with which it shares all that is in the set (page 9). */
-static bool knows_filler(unsigned filler, const struct space *space)
+bool page_filler_known(uint64_t state, const struct space *space)
 {
+    unsigned filler = state_filler(state);
     const struct space *other = space_at(filler);
 
     return filler == space->number ||
@@ -21,11 +22,11 @@ static bool knows_filler(unsigned filler, const struct space *space)
  * Bytes outside the hull that this space did not write itself are zeroed before it can see them (page 7).
  * Afterwards the space knows every byte of the page. Returns the new state.
  */
-uint64_t page_reveal(struct page *page, uint64_t state, unsigned space)
+uint64_t page_reveal(struct page *page, uint64_t state, unsigned space, bool alone)
 {
     bool whole = !state_hull_start(state) && state_hull_end(state) == PAGE_SIZE;
     /* Other owners will see whatever this one is shown: what only it knows has to go for their sake */
-    bool knows_all = page->used == 1 && knows_filler(state_filler(state), space_at(space));
+    bool knows_all = alone && page_filler_known(state, space_at(space));
 
     if (!whole && !knows_all && !seed(SEED_SCRUB_SKIPPED)) {
         kernel_map_scrub(page_phys(page_number(page)), state_hull_start(state), state_hull_end(state));
@@ -46,30 +47,36 @@ static void entry_make(struct space *space, struct page *page, bool writable)
                 space->table->number | (uint64_t)writable << 8);
 }
 
-/* Brings the entry of an owner's table up to what it may do, not yet published. The page is locked; returns its new state. */
-static uint64_t owner_map(struct space *space, struct page *page, uint64_t state)
+uint64_t page_owner_map(struct space *space, struct page *page, uint64_t state, bool writable, bool alone)
 {
     uint32_t number = page_number(page);
     uint64_t entry = pagetable_ipc_entry(&space->table->pages, number);
-    bool writable = page_total(page) == 1;
 
     /* Back at one owner (page 2): who shared the page may still read it, and must not see what is written from now on */
     if (writable && page_record(page)->readers && !seed(SEED_WRITE_EARLY))
         unmap_complete(number, page_record(page));
     if (!entry) {
-        state = page_reveal(page, state, space->number);
+        state = page_reveal(page, state, space->number, alone);
         entry_make(space, page, writable);
         cpu_self()->counters[COUNT_PAGES_MAPPED]++;
         return state;
     }
     if (writable && !pagetable_entry_writable(entry)) {
         /* What the owner writes from now on only it knows, so it is the filler. */
-        state = page_reveal(page, state, space->number);
+        state = page_reveal(page, state, space->number, alone);
         entry_make(space, page, true);
         pagetable_ipc_publish();
     }
     unmap_refresh(space->table, number);
     return state;
+}
+
+/* A page that is owned by itself. A book's list only the kernel writes. */
+static uint64_t own_map(struct space *space, struct page *page, uint64_t state)
+{
+    bool writable = page_total(page) == 1 && !(state & STATE_BOOK);
+
+    return page_owner_map(space, page, state, writable, page->used == 1);
 }
 
 int page_map(struct space *space, const struct baton_piece *pieces, unsigned count)
@@ -91,7 +98,11 @@ int page_map(struct space *space, const struct baton_piece *pieces, unsigned cou
         if (!page_slot(page, space->number))
             result = BATON_EOWNER;
         else if (!pagetable_ipc_entry(&space->table->pages, pieces[i].page)) {
-            state = owner_map(space, page, state);
+            state = own_map(space, page, state);
+            made = true;
+        }
+        if (state & STATE_BOOK && page_slot(page, space->number)) {
+            book_map(space, page);
             made = true;
         }
         page_unlock(page, state);
@@ -106,20 +117,23 @@ enum page_fault_result page_fault(struct space *space, uint64_t address, bool wr
     struct page *page = page_checked((uint32_t)((address - IPC_BASE) >> PAGE_SHIFT));
     enum page_fault_result result = PAGE_FAULT_MAPPED;
 
-    if (!page || page_plainly_not_owner(page, space->number))
+    if (!page)
         return PAGE_FAULT_NOT_OWNER;
+    if (page_plainly_not_owner(page, space->number))
+        return page_is_bound(__atomic_load_n(&page->state, __ATOMIC_RELAXED)) ? book_fault(space, page, write)
+                                                                              : PAGE_FAULT_NOT_OWNER;
     if (page_map_sole(space, page)) {
         pagetable_ipc_publish();
         return PAGE_FAULT_MAPPED;
     }
     uint64_t state = page_lock(page);
     struct slot *slot = page_slot(page, space->number);
-    if (!slot)
-        result = PAGE_FAULT_NOT_OWNER;
-    else if (write && page_total(page) > 1)
+    if (!slot) /* bound by another thread just now: the access is repeated, and finds the book */
+        result = page_is_bound(state) ? PAGE_FAULT_MAPPED : PAGE_FAULT_NOT_OWNER;
+    else if (write && (page_total(page) > 1 || state & STATE_BOOK))
         result = PAGE_FAULT_READ_ONLY;
     else
-        state = owner_map(space, page, state);
+        state = own_map(space, page, state);
     pagetable_ipc_publish();
     page_unlock(page, state);
     return result;

@@ -80,7 +80,7 @@ static int send_locked(struct space *space, struct page *page, const struct bato
     struct slot *slot = page_slot(page, space->number);
     bool duplicate = flags & PAGE_SEND_DUPLICATE, shared = page_total(page) > 1, alone = false;
     unsigned how = flags & PAGE_SEND_TRUSTED ? LOSE_TRUSTED : 0;
-    int result = slot ? 0 : BATON_EOWNER;
+    int result = !slot ? BATON_EOWNER : state & STATE_BOOK ? BATON_EINVAL : 0; /* that is book_send()'s */
 
     if (!duplicate && stays_in_set(space, to, page))
         how |= LOSE_KEEP;
@@ -91,7 +91,7 @@ static int send_locked(struct space *space, struct page *page, const struct bato
     /* A sender that never looked at the page sends bytes that it never wrote: they are zero, not the last owner's, for a
        device too, which maps nothing, and for the owners of a duplicate, who share the page whole. */
     if (!result && !hull_allows(state, piece, duplicate || shared ? NULL : to))
-        state = page_reveal(page, state, space->number);
+        state = page_reveal(page, state, space->number, page->used == 1);
     /* Who has the page mapped already, in a trust set, sees all of it, and may write all of it */
     if (!result && !duplicate && !shared && !(how & LOSE_KEEP && page_record(page)->mapped))
         state = hull_narrow(state, piece);
@@ -162,8 +162,7 @@ int page_send(struct space *space, const struct baton_piece *piece, unsigned fla
 
 /* ---- Receive ---- */
 
-/* Tables that have the page mapped and may not any more: neither an owner's nor of the space's trust set. Lock held. */
-static uint64_t strays(const struct page *page, const struct space *space)
+uint64_t page_tables_allowed(const struct page *page, const struct space *space)
 {
     uint64_t allowed = __atomic_load_n(&space->trusts, __ATOMIC_RELAXED);
 
@@ -172,7 +171,7 @@ static uint64_t strays(const struct page *page, const struct space *space)
         if (owner->table)
             allowed |= table_bit(owner->table);
     }
-    return page_record(page)->mapped & ~allowed;
+    return allowed;
 }
 
 /*
@@ -196,7 +195,7 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     int result = page_slot_gain(page, space->number);
     if (result)
         page_slot_gain(page, 0);
-    uint64_t stray = strays(page, space);
+    uint64_t stray = page_record(page)->mapped & ~page_tables_allowed(page, space);
     /* It left its set on the way, unseen by its sender, who did not narrow it */
     if (stray && page_total(page) == 1)
         state = hull_narrow(state, piece);

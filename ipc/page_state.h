@@ -20,19 +20,23 @@
 #include "mm/unmap.h"
 
 #define STATE_LOCK    (1ull << 0)
-#define STATE_SHARED  (1ull << 1) /* more than one owning space: they are in the slots */
-#define STATE_MAPPED  (1ull << 2) /* some table has it mapped: see the record */
-#define STATE_CACHED  (1ull << 3) /* page 8 */
-#define STATE_DEVICE  (1ull << 4) /* in a receive ring: the device may write to it */
-#define STATE_PENDING (1ull << 5) /* some unmap may not be complete: see the record */
+#define STATE_SHARED  (1ull << 1)  /* more than one owning space: they are in the slots */
+#define STATE_MAPPED  (1ull << 2)  /* some table has it mapped: see the record */
+#define STATE_CACHED  (1ull << 3)  /* page 8 */
+#define STATE_DEVICE  (1ull << 4)  /* in a receive ring: the device may write to it */
+#define STATE_PENDING (1ull << 5)  /* some unmap may not be complete: see the record */
+#define STATE_BOOK    (1ull << 60) /* it lists other pages: ipc/page_book.h */
 
 #define STATE_OWNER(space)     ((uint64_t)(space) << 6)
 #define STATE_FILLER(space)    ((uint64_t)(space) << 12)
 #define STATE_TOTAL(count)     ((uint64_t)(count) << 18)
 #define STATE_HULL(start, end) ((uint64_t)(start) << 34 | (uint64_t)(end) << 47)
 
-/* What tells that a page has one ownership, by whom, and that nobody holds its lock. */
-#define STATE_SOLE (STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff))
+/* What tells that a page has one ownership, by whom, that nobody holds its lock, and that it is no book. */
+#define STATE_OWNED (STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff))
+#define STATE_SOLE  (STATE_OWNED | STATE_BOOK)
+
+#define PAGE_BOUND 62 /* owner of a page whose book is owned in its place; no space */
 
 static inline uint8_t state_owner(uint64_t state)
 {
@@ -78,7 +82,7 @@ struct page {
     struct slot slots[PAGE_SLOTS]; /* (lock) */
 };
 _Static_assert(sizeof(struct page) == 64, "one cache line a page");
-_Static_assert(SPACES_MAX <= PAGE_NOBODY, "PAGE_NOBODY is no space");
+_Static_assert(SPACES_MAX <= PAGE_BOUND && PAGE_BOUND < PAGE_NOBODY, "those are no spaces");
 
 extern struct page *page_table;
 extern struct unmap_record *page_records;
@@ -105,6 +109,12 @@ static inline uint32_t page_number(const struct page *page)
 static inline struct unmap_record *page_record(const struct page *page)
 {
     return &page_records[page - page_table];
+}
+
+/* Of a word read under the lock. */
+static inline bool page_is_bound(uint64_t state)
+{
+    return !(state & STATE_SHARED) && state_total(state) && state_owner(state) == PAGE_BOUND;
 }
 
 /* A page number of a caller, checked; NULL beyond. */
@@ -207,8 +217,23 @@ void page_unmap(struct page *page, uint64_t tables, bool shared, unsigned how);
 /* The page is about to have a second ownership: nobody may write to it from now on (page 2). Lock held. */
 void page_downgrade(struct page *page, unsigned how);
 
-/* Bytes outside the hull that the space did not write itself are zeroed (page 7). Lock held; returns the new state. */
-uint64_t page_reveal(struct page *page, uint64_t state, unsigned space);
+/*
+ * Bytes outside the hull that the space did not write itself are zeroed (page 7). `alone`: no other space owns the page. Lock held;
+ * returns the new state.
+ */
+uint64_t page_reveal(struct page *page, uint64_t state, unsigned space, bool alone);
+
+/* True when the space knows all bytes of the page: it, or one of its trust set, filled it. */
+bool page_filler_known(uint64_t state, const struct space *space);
+
+/*
+ * Brings the entry of an owner's table up to what it may do, `writable` or not; not yet published. Lock held; returns the new
+ * state.
+ */
+uint64_t page_owner_map(struct space *space, struct page *page, uint64_t state, bool writable, bool alone);
+
+/* Tables that may have the page mapped: its owners', and those of the space's trust set. Lock held. */
+uint64_t page_tables_allowed(const struct page *page, const struct space *space);
 
 /*
  * The simple case of page_map and of page_send (ipc/page_sole.c): the space owns the page once, and alone; and nobody has it mapped,

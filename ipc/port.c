@@ -121,7 +121,7 @@ static uint32_t pages_in(struct message *const *messages, unsigned count)
     uint32_t pages = 0;
 
     for (unsigned i = 0; i < count; i++)
-        pages += messages[i]->abi.pieces;
+        pages += message_pages(messages[i]);
     return pages;
 }
 
@@ -161,11 +161,26 @@ static void port_drain(struct port *port)
     } while (count);
 }
 
+/* How many of the messages, from the front, may go together: each but the last one within the port's capacity of pages. */
+static unsigned pages_within(const struct port *port, struct message *const *messages, unsigned count)
+{
+    uint32_t pages = 0;
+    unsigned fit = 0;
+
+    while (fit < count && pages < port->capacity)
+        pages += message_pages(messages[fit++]);
+    return fit;
+}
+
 /* How many of the messages may be queued as far as their pages go; counts those pages. */
 static unsigned pages_reserve(struct port *port, struct message *const *messages, unsigned count)
 {
     uint32_t pages = pages_in(messages, count);
 
+    if (pages > port->capacity) {
+        count = pages_within(port, messages, count);
+        pages = pages_in(messages, count);
+    }
     if (!pages || __atomic_fetch_add(&port->pages, pages, __ATOMIC_RELAXED) < port->capacity)
         return count;
     __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);

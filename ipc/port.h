@@ -14,7 +14,8 @@
  * waiting senders.
  *   4. A closed port holds nothing: what is published while it closes is dropped by whichever of the two sees
  * it.
- *   5. The messages queued carry at most `capacity` pages and those of one batch more per CPU: pages in flight are
+ *   5. The messages queued carry at most `capacity` pages and those of one batch more per CPU, of which each message
+ *      but the last is within the capacity too: so a message of 4 MiB passes any port, one at a time. Pages in flight are
  *      charged to no service, so it is the ports that keep one sender from filling the IPC region.
  *
  * Errors: enum baton_error. Interrupts are masked in every call.

@@ -19,6 +19,7 @@
 #include "ipc/page.h"
 #include "ipc/port.h"
 #include "ipc/service.h"
+#include "ipc/syscall_book.h"
 #include "ipc/syscall_message.h"
 #include "ipc/thread.h"
 #include "ipc/transfer.h"
@@ -197,12 +198,6 @@ static int64_t call_counters(struct service *service, const uint64_t *args)
     return 0;
 }
 
-static int64_t call_none(struct service *service, const uint64_t *args)
-{
-    (void)service, (void)args;
-    return BATON_ENOSYS;
-}
-
 typedef int64_t (*call)(struct service *service, const uint64_t *args);
 
 static const call calls[BATON_CALL_COUNT] = {
@@ -226,10 +221,10 @@ static const call calls[BATON_CALL_COUNT] = {
     [BATON_CALL_THREAD_MOVE] = call_thread_move,
     [BATON_CALL_REQUEST] = syscall_request,
     [BATON_CALL_REQUEST_CANCEL] = syscall_request_cancel,
-    [BATON_CALL_BOOK_GET] = call_none,
-    [BATON_CALL_BOOK_BIND] = call_none,
-    [BATON_CALL_BOOK_UNBIND] = call_none,
-    [BATON_CALL_BOOK_TRIM] = call_none,
+    [BATON_CALL_BOOK_GET] = syscall_book_get,
+    [BATON_CALL_BOOK_BIND] = syscall_book_bind,
+    [BATON_CALL_BOOK_UNBIND] = syscall_book_unbind,
+    [BATON_CALL_BOOK_TRIM] = syscall_book_trim,
 };
 
 /* When a call begins and ends; the flags of a message's call are its fourth argument, of a reply its third. */

@@ -22,13 +22,14 @@
 #include "mm/unmap.h"
 
 #define SEND_FLAGS    (BATON_TRUSTED | BATON_DUPLICATE)
-#define RECEIVE_FLAGS (BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)
+#define RECEIVE_FLAGS (BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER | BATON_BLOCK_ROOM)
 
 struct batch {
     uint64_t addresses[BATON_BATCH]; /* of the service's messages, copied once */
     struct message *messages[BATON_BATCH];
     unsigned count;
-    bool by_value; /* with unmap=copy: the messages have pages of their own, */
+    unsigned buffer; /* bytes of each, where messages are received */
+    bool by_value;   /* with unmap=copy: the messages have pages of their own, */
     struct message
         *originals[BATON_BATCH]; /* and these the sender's, until it is known who has which: see ipc/copy.h */
 };
@@ -226,6 +227,12 @@ int64_t syscall_send_one(struct service *service, const uint64_t *args)
 
 /* ---- Receive ---- */
 
+/* What a message is received into. */
+static unsigned buffer_bytes(uint64_t flags)
+{
+    return sizeof(struct baton_message) + (flags & BATON_BLOCK_ROOM ? BATON_BLOCK_BYTES : 0);
+}
+
 /* Reads the first `count` addresses of the service's buffers; returns how many can be written, from the front. */
 static int buffers_check(const struct service *service, struct batch *batch, uint64_t from, unsigned count)
 {
@@ -234,7 +241,7 @@ static int buffers_check(const struct service *service, struct batch *batch, uin
     for (unsigned i = 0; !error && i < count; i++) {
         if (batch->addresses[i] & 7)
             error = BATON_EINVAL;
-        else if (!transfer_writable(service, batch->addresses[i], sizeof(struct baton_message)))
+        else if (!transfer_writable(service, batch->addresses[i], batch->buffer))
             error = BATON_EFAULT;
         if (error && i)
             return (int)i; /* the next call meets this one first */
@@ -284,7 +291,8 @@ static int batch_take(struct service *service, struct port *port, struct batch *
  * error. */
 static int batch_deliver(struct service *service, struct batch *batch, unsigned count, uint64_t flags)
 {
-    unsigned delivered = 0;
+    unsigned delivered = 0, how = (flags & BATON_IMMEDIATE_ACCESS ? TRANSFER_MAP : 0) |
+                                  (flags & BATON_BLOCK_ROOM ? TRANSFER_ROOM : 0);
     int error = 0;
 
     if (observed())
@@ -292,8 +300,8 @@ static int batch_deliver(struct service *service, struct batch *batch, unsigned 
     for (unsigned i = 0; i < count; i++) {
         int result = direct_out(service, batch->addresses[delivered], batch->messages[i], flags);
         if (result == DIRECT_NOT)
-            result = transfer_out(service, batch->addresses[delivered], batch->messages[i],
-                                  flags & BATON_IMMEDIATE_ACCESS, flags & BATON_TRUST_SENDER);
+            result = transfer_out(service, batch->addresses[delivered], batch->messages[i], how,
+                                  flags & BATON_TRUST_SENDER);
         if (!result) {
             batch->messages[delivered++] = batch->messages[i];
             continue;
@@ -342,6 +350,7 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     if (!args[2] || args[2] > BATON_BATCH)
         return BATON_EINVAL;
+    batch.buffer = buffer_bytes(args[3]);
     if ((error = buffers_check(service, &batch, args[1], 1)) < 0)
         return error;
     batch.count = (unsigned)args[2];
@@ -411,7 +420,7 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
         return error;
     if (args[3] & ~(SEND_FLAGS | RECEIVE_FLAGS) || args[3] & BATON_DUPLICATE || args[2] & 7)
         return BATON_EINVAL;
-    if (!transfer_writable(service, args[2], sizeof(struct baton_message)))
+    if (!transfer_writable(service, args[2], buffer_bytes(args[3])))
         return BATON_EFAULT;
     batch.addresses[0] = args[1];
     batch.count = 1;

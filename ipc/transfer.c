@@ -7,6 +7,7 @@
 #include "ipc/policy.h"
 #include "ipc/rpc.h"
 #include "ipc/service.h"
+#include "ipc/transfer_special.h"
 #include "ipc/user.h"
 #include "mm/space.h"
 #include "mm/unmap.h"
@@ -104,14 +105,15 @@ static bool header_valid(const struct baton_message *abi)
 }
 
 /* The copy is complete: do its parts add up, and is each piece inside a page of the region? */
-static bool pieces_valid(const struct baton_message *abi)
+static bool pieces_valid(struct message *message)
 {
+    const struct baton_message *abi = &message->abi;
     uint32_t length = abi->inline_length;
 
     for (unsigned i = 0; i < abi->pieces; i++) {
         uint32_t offset = abi->piece[i].offset & BATON_PIECE_OFFSET_MASK, bytes = abi->piece[i].length;
         if (abi->piece[i].offset & ~(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY))
-            return false;
+            return special_valid(message);
         if (!bytes || offset + bytes > PAGE_SIZE || abi->piece[i].page >= page_region_count())
             return false;
         length += bytes;
@@ -119,8 +121,9 @@ static bool pieces_valid(const struct baton_message *abi)
     return length == abi->length;
 }
 
-static int copy_in(const struct service *service, uint64_t address, struct baton_message *abi)
+static int copy_in(const struct service *service, uint64_t address, struct message *message)
 {
+    struct baton_message *abi = &message->abi;
     unsigned first;
 
     if (address & 7)
@@ -138,7 +141,7 @@ static int copy_in(const struct service *service, uint64_t address, struct baton
     uint64_t piece = address + __builtin_offsetof(struct baton_message, piece);
     if (abi->pieces && words_read(service, abi->piece, piece, abi->pieces))
         return BATON_EFAULT;
-    return pieces_valid(abi) ? 0 : BATON_EINVAL;
+    return pieces_valid(message) ? 0 : BATON_EINVAL;
 }
 
 /* Gives the first `count` pages back to the service that was about to send them; returns how many it owns again. */
@@ -161,12 +164,18 @@ int transfer_in(struct service *service, uint64_t address, struct message *messa
                 const struct space *to)
 {
     struct baton_message *abi = &message->abi;
-    int result = copy_in(service, address, abi);
+    int result = copy_in(service, address, message);
     bool duplicate = flags & PAGE_SEND_DUPLICATE;
     unsigned sent = 0;
 
-    if (result)
+    if (result) {
+        message->special = 0;
         return result;
+    }
+    abi->reply = 0;
+    cpu_self()->counters[COUNT_INLINE_BYTES] += abi->inline_length;
+    if (message->special)
+        return special_in(service, message, flags, to);
     if (flags & TRANSFER_COPY) {
         result = copy_send(service->space, message, duplicate, to);
         if (result)
@@ -184,8 +193,6 @@ int transfer_in(struct service *service, uint64_t address, struct message *messa
     }
     if (abi->pieces && !duplicate)
         page_account(service->space, -(int)abi->pieces);
-    abi->reply = 0;
-    cpu_self()->counters[COUNT_INLINE_BYTES] += abi->inline_length;
     return 0;
 }
 
@@ -193,6 +200,10 @@ void transfer_undo(struct service *service, struct message *message, bool duplic
 {
     struct baton_message *abi = &message->abi;
 
+    if (message->special & MESSAGE_PIECES) {
+        special_undo(service, message, duplicate);
+        return;
+    }
     unsigned back = pieces_return(service, abi, abi->pieces, duplicate);
 
     __atomic_fetch_add(&service->space->pages, back, __ATOMIC_RELAXED);
@@ -218,19 +229,20 @@ static int pieces_out(struct service *service, struct baton_message *abi, bool m
         int result = page_receive(service->space, &abi->piece[i], trust);
         if (result) {
             /* What is already the service's it gives back, the rest is still the kernel's. */
+            __atomic_fetch_add(&service->space->pages, i, __ATOMIC_RELAXED);
             for (unsigned k = 0; k < abi->pieces; k++)
                 page_release(k < i ? service->space : space_at(0), abi->piece[k].page);
             abi->pieces = 0;
             return result;
         }
-        __atomic_fetch_add(&service->space->pages, 1, __ATOMIC_RELAXED);
     }
+    __atomic_fetch_add(&service->space->pages, abi->pieces, __ATOMIC_RELAXED);
     if (map)
         page_map(service->space, abi->piece, abi->pieces);
     return 0;
 }
 
-int transfer_out(struct service *service, uint64_t address, struct message *message, bool map, bool trust)
+int transfer_out(struct service *service, uint64_t address, struct message *message, unsigned how, bool trust)
 {
     struct baton_message *abi = &message->abi;
     unsigned first, words = inline_words(abi, &first);
@@ -242,7 +254,10 @@ int transfer_out(struct service *service, uint64_t address, struct message *mess
             return result;
     }
     if (abi->pieces) {
-        int result = pieces_out(service, abi, map, trust);
+        int result = message->special & MESSAGE_PIECES
+                         ? special_out(service, message, how & TRANSFER_MAP, trust, address + sizeof(*abi),
+                                       how & TRANSFER_ROOM ? BATON_BLOCK_BYTES : 0)
+                         : pieces_out(service, abi, how & TRANSFER_MAP, trust);
         if (result)
             return result;
         fault |= words_write(service, address + __builtin_offsetof(struct baton_message, piece), abi->piece,

@@ -46,7 +46,7 @@ bool transfer_writable(const struct service *service, uint64_t address, uint64_t
  * Station 6 of a frame's way: fills `message` from the struct baton_message at `address`. Each page it names
  * goes from the service to the kernel, as page_send with `flags`, for a receiver in the space `to`. What is to be unmapped is
  * gathered: unmap_flush() before the message goes into a port. After an error the service owns all that it owned. Errors: EFAULT,
- * EINVAL, EOWNER, EOWNERS.
+ * EINVAL, EOWNER, EOWNERS; ENOMEM for a small block.
  */
 #define TRANSFER_COPY (1u << 8) /* a flag beside those of page_send: by value, see ipc/copy.h */
 int transfer_in(struct service *service, uint64_t address, struct message *message, unsigned flags,
@@ -56,11 +56,15 @@ int transfer_in(struct service *service, uint64_t address, struct message *messa
  * caller's. */
 void transfer_undo(struct service *service, struct message *message, bool duplicate);
 
+#define TRANSFER_MAP  1u /* the message's pages are mapped too */
+#define TRANSFER_ROOM 2u /* BATON_BLOCK_BYTES behind the struct are for its small blocks */
+
 /*
  * Station 4: writes `message` to `address`, which was checked by transfer_writable, and hands its pages to
- * the service; with `map` it maps them too; `trust` as for page_receive. The object is still the caller's, without pages. BATON_EOWNERS:
+ * the service; `trust` as for page_receive. The object is still the caller's, without pages. BATON_EOWNERS:
  * dropped, says so.
  */
-int transfer_out(struct service *service, uint64_t address, struct message *message, bool map, bool trust);
+int transfer_out(struct service *service, uint64_t address, struct message *message, unsigned how,
+                 bool trust);
 
 #endif

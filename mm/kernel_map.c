@@ -126,15 +126,27 @@ static void windows_settle(void)
     cpu_self()->counters[COUNT_TLB_BARRIERS] += 1;
 }
 
-void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
+void *kernel_map_open(uint64_t frame)
 {
     char *bytes = window_open(WINDOW_SCRUB, frame, true);
 
-    arch_isb(); /* else the zeroing may run ahead under the invalid entry */
+    arch_isb(); /* else what follows may run ahead under the invalid entry */
+    return bytes;
+}
+
+void kernel_map_close(void *window)
+{
+    window_close(window);
+    windows_settle();
+}
+
+void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
+{
+    char *bytes = kernel_map_open(frame);
+
     zero_range(bytes, bytes + start);
     zero_range(bytes + end, bytes + PAGE_SIZE);
-    window_close(bytes);
-    windows_settle();
+    kernel_map_close(bytes);
 }
 
 /* Eight words at any address: four LDP and four STP. May alias whatever is copied. */

@@ -49,4 +49,11 @@ void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end);
  */
 void kernel_map_copy(uint64_t to, uint64_t from, uint32_t offset, uint32_t length);
 
+/*
+ * This CPU's private window on a frame of the IPC region: one at a time, interrupts masked until it is closed. Cost: two DSB,
+ * one local TLBI.
+ */
+void *kernel_map_open(uint64_t frame);
+void kernel_map_close(void *window);
+
 #endif

@@ -1,41 +1,69 @@
 /*
  * What a message holds: read, write with copy-on-write, peek, duplicate (DASH 3.2, 3.3, 4.1).
  *
- * A message is walked as a row of runs: its inline data, then each piece.
+ * A message is walked as a row of runs: its inline data, then each piece, and each page of a book.
  */
 #include <stdbool.h>
 #include <string.h>
 #include "apps/baton.h"
 #include "apps/lib/message.h"
 
-/* A place in a message. */
-struct run {
-    int piece; /* -1: the inline data */
-    uint32_t offset, rest;
-};
-
-/* The place of byte `offset`; false when the message is shorter. */
-static bool run_find(const struct baton_message *message, uint32_t offset, struct run *run)
+/* Address and length of the stretch that run->piece and run->entry name. */
+static void run_fill(const struct baton_message *message, struct run *run)
 {
-    if (offset < message->inline_length) {
-        *run = (struct run){-1, offset, message->inline_length - offset};
-        return true;
+    if (run->piece < 0) {
+        run->address = (char *)message->data + message->inline_offset;
+        run->length = message->inline_length;
+        return;
     }
-    offset -= message->inline_length;
-    for (int i = 0; i < message->pieces; offset -= message->piece[i++].length) {
-        if (offset < message->piece[i].length) {
-            *run = (struct run){i, offset, message->piece[i].length - offset};
-            return true;
-        }
-    }
-    return false;
+    const struct baton_piece *piece = &message->piece[run->piece];
+    if (piece_is_book(piece))
+        piece = &baton_book_list(piece->page)->piece[run->entry];
+    run->address = piece_is_block(piece) ? baton_block_address(piece) : baton_piece_address(piece);
+    run->length = piece->length;
 }
 
-static char *run_address(const struct baton_message *message, const struct run *run)
+static bool run_begin(const struct baton_message *message, struct run *run)
 {
-    if (run->piece < 0)
-        return (char *)message->data + message->inline_offset + run->offset;
-    return (char *)baton_piece_address(&message->piece[run->piece]) + run->offset;
+    *run = (struct run){.piece = -1};
+    run_fill(message, run);
+    return run->length || run_next(message, run);
+}
+
+bool run_next(const struct baton_message *message, struct run *run)
+{
+    if (run->piece >= 0 && piece_is_book(&message->piece[run->piece]) &&
+        run->entry + 1 < message->piece[run->piece].length) {
+        run->entry++;
+    } else {
+        if (run->piece + 1 >= message->pieces)
+            return false;
+        run->piece++;
+        run->entry = 0;
+    }
+    run_fill(message, run);
+    return true;
+}
+
+bool run_find(const struct baton_message *message, uint32_t offset, struct run *run)
+{
+    bool there = run_begin(message, run);
+
+    while (there && offset >= run->length) {
+        const struct baton_piece *piece = run->piece < 0 ? NULL : &message->piece[run->piece];
+        if (piece && piece_is_book(piece) && !run->entry && offset >= piece_bytes(piece)) {
+            offset -= piece_bytes(piece);
+            run->entry = piece->length - 1u;
+        } else {
+            offset -= run->length;
+        }
+        there = run_next(message, run);
+    }
+    if (!there)
+        return false;
+    run->address += offset;
+    run->length -= offset;
+    return true;
 }
 
 static bool range_valid(const struct baton_message *message, uint32_t offset, uint32_t length)
@@ -49,8 +77,8 @@ const void *baton_message_peek(const struct baton_message *message, uint32_t off
 
     if (!run_find(message, offset, &run))
         return NULL;
-    *contiguous = run.rest;
-    return run_address(message, &run);
+    *contiguous = run.length;
+    return run.address;
 }
 
 /* Copies between the message and `data`; `to_message` says which way. The range has been checked. */
@@ -60,12 +88,10 @@ static void transfer(const struct baton_message *message, uint32_t offset, char 
     struct run run;
     uint64_t payload = 0, header = 0;
 
-    while (length && run_find(message, offset, &run)) {
-        uint32_t part = length < run.rest ? length : run.rest;
-        char *place = run_address(message, &run);
-        memcpy(to_message ? place : data, to_message ? data : place, part);
+    for (bool there = run_find(message, offset, &run); length && there; there = run_next(message, &run)) {
+        uint32_t part = length < run.length ? length : run.length;
+        memcpy(to_message ? run.address : data, to_message ? data : run.address, part);
         *(run.piece < 0 ? &header : &payload) += part;
-        offset += part;
         data += part;
         length -= part;
     }
@@ -87,14 +113,42 @@ static unsigned shared_pieces(const struct baton_message *message, uint32_t offs
     struct run run;
     unsigned count = 0;
 
-    while (length && run_find(message, offset, &run)) {
-        uint32_t part = length < run.rest ? length : run.rest;
-        if (run.piece >= 0 && message->piece[run.piece].offset & BATON_PIECE_READ_ONLY)
+    for (bool there = run_find(message, offset, &run); length && there; there = run_next(message, &run)) {
+        bool seen = count && shared[count - 1] == run.piece; /* a book has many */
+        if (!seen && run.piece >= 0 && message->piece[run.piece].offset & BATON_PIECE_READ_ONLY)
             shared[count++] = (uint8_t)run.piece;
-        offset += part;
-        length -= part;
+        length -= length < run.length ? length : run.length;
     }
     return count;
+}
+
+/* What the shared pieces become: for each, a fresh page, or a book with its bytes. All or none. */
+static int fresh_get(const struct baton_message *message, const uint8_t *shared, unsigned count,
+                     uint32_t *fresh)
+{
+    uint32_t pages[BATON_PIECES];
+    unsigned plain = 0, done = 0;
+    int result;
+
+    for (unsigned i = 0; i < count; i++)
+        plain += !piece_is_book(&message->piece[shared[i]]);
+    result = message_pages_get(pages, plain);
+    if (result < 0)
+        return result;
+    for (; done < count && result >= 0; done += result >= 0) {
+        const struct baton_piece *piece = &message->piece[shared[done]];
+        if (piece_is_book(piece))
+            fresh[done] = (uint32_t)(result = book_copy(piece->page, 0, 0));
+        else
+            fresh[done] = pages[--plain];
+    }
+    if (result >= 0)
+        return 0;
+    if (plain)
+        baton_page_release(pages, plain);
+    if (done)
+        baton_page_release(fresh, done);
+    return result;
 }
 
 /* Moves those pieces to fresh pages of the caller's own, at the same offsets. */
@@ -104,7 +158,7 @@ static int copy_on_write(struct baton_message *message, const uint8_t *shared, u
     uint32_t fresh[BATON_PIECES];
     uint64_t copied = 0;
 
-    int result = message_pages_get(fresh, count);
+    int result = fresh_get(message, shared, count, fresh);
     if (result < 0)
         return result;
     for (unsigned i = 0; i < count; i++) {
@@ -112,7 +166,11 @@ static int copy_on_write(struct baton_message *message, const uint8_t *shared, u
         const void *from = baton_piece_address(piece);
         release_list_add(&old, piece->page);
         piece->page = fresh[i];
-        piece->offset &= BATON_PIECE_OFFSET_MASK;
+        piece->offset &= (uint16_t)~BATON_PIECE_READ_ONLY;
+        if (piece_is_book(piece)) {
+            piece->length = (uint16_t)baton_book_list(fresh[i])->count;
+            continue;
+        }
         memcpy(baton_piece_address(piece), from, piece->length);
         copied += piece->length;
     }
@@ -140,18 +198,21 @@ void baton_message_mark_shared(struct baton_message *const *messages, unsigned c
 {
     for (unsigned i = 0; i < count; i++)
         for (unsigned p = 0; p < messages[i]->pieces; p++)
-            messages[i]->piece[p].offset |= BATON_PIECE_READ_ONLY;
+            if (!piece_is_block(&messages[i]->piece[p]))
+                messages[i]->piece[p].offset |= BATON_PIECE_READ_ONLY;
 }
 
 /* One more ownership of each page of the message, or of none. */
 static int pages_share(const struct baton_message *message)
 {
     uint32_t pages[BATON_PIECES];
+    unsigned count = 0;
 
     for (unsigned p = 0; p < message->pieces; p++)
-        pages[p] = message->piece[p].page;
-    for (unsigned done = 0; done < message->pieces;) {
-        int result = baton_page_duplicate(pages + done, message->pieces - done);
+        if (!piece_is_block(&message->piece[p]))
+            pages[count++] = message->piece[p].page;
+    for (unsigned done = 0; done < count;) {
+        int result = baton_page_duplicate(pages + done, count - done);
         if (result < 0) {
             if (done)
                 baton_page_release(pages, done);
@@ -162,13 +223,50 @@ static int pages_share(const struct baton_message *message)
     return 0;
 }
 
+/* Small blocks belong to one message: those of the copy are pages. */
+static int blocks_to_pages(struct baton_message *copy, const struct baton_message *message)
+{
+    uint32_t pages[BATON_PIECES];
+    unsigned blocks = 0;
+
+    for (unsigned p = 0; p < message->pieces; p++)
+        blocks += piece_is_block(&message->piece[p]);
+    int result = message_pages_get(pages, blocks);
+    for (unsigned p = 0; p < message->pieces && result >= 0; p++) {
+        copy->piece[p] = message->piece[p];
+        if (!piece_is_block(&message->piece[p]))
+            continue;
+        copy->piece[p] = (struct baton_piece){.page = pages[--blocks], .length = message->piece[p].length};
+        memcpy(baton_piece_address(&copy->piece[p]), baton_block_address(&message->piece[p]),
+               copy->piece[p].length);
+        baton_count_copied(copy->piece[p].length, 0);
+    }
+    return result;
+}
+
+/* Gives those back. */
+static void blocks_forget(const struct baton_message *copy, const struct baton_message *message)
+{
+    for (unsigned p = 0; p < message->pieces; p++)
+        if (piece_is_block(&message->piece[p]))
+            baton_page_release(&copy->piece[p].page, 1);
+}
+
 int baton_message_duplicate(struct baton_message *copy, struct baton_message *message)
 {
-    int result = pages_share(message);
+    baton_message_init(copy, message->inline_offset);
+    int result = blocks_to_pages(copy, message);
     if (result < 0)
         return result;
+    result = pages_share(message);
+    if (result < 0) {
+        blocks_forget(copy, message);
+        return result;
+    }
     baton_message_mark_shared(&message, 1);
-    baton_message_init(copy, message->inline_offset);
+    for (unsigned p = 0; p < message->pieces; p++)
+        if (!piece_is_block(&message->piece[p]))
+            copy->piece[p].offset |= BATON_PIECE_READ_ONLY;
     copy->length = message->length;
     copy->inline_length = message->inline_length;
     copy->pieces = message->pieces;
@@ -176,7 +274,6 @@ int baton_message_duplicate(struct baton_message *copy, struct baton_message *me
     copy->source = message->source;
     copy->tag = message->tag;
     memcpy(copy->data + copy->inline_offset, message->data + message->inline_offset, message->inline_length);
-    memcpy(copy->piece, message->piece, message->pieces * sizeof message->piece[0]);
     baton_count_copied(0, message->inline_length);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * kernel_map_scrub and kernel_map_copy (mm/kernel_map.h) without the windows, which no host address can stand for. Checks the
+ * kernel_map_scrub, kernel_map_copy and kernel_map_open (mm/kernel_map.h) without the windows, which no host address can stand for. Checks the
  * first one's contract.
  */
 #include "core/layout.h"
@@ -7,6 +7,16 @@
 #include "test/host/machine.h"
 
 #include <string.h>
+
+void *kernel_map_open(uint64_t frame)
+{
+    return machine_memory(frame);
+}
+
+void kernel_map_close(void *window)
+{
+    (void)window;
+}
 
 void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
 {

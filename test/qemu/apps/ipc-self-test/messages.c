@@ -10,11 +10,10 @@ static void make_and_free(void)
 
     baton_message_init(&message, 10);
     CHECK(baton_message_length(&message) == 0 && message.inline_offset == 10);
-    CHECK(baton_message_alloc(&message, 0, 65537) == BATON_EINVAL);
     CHECK(baton_message_alloc(&message, 129, 0) == BATON_EINVAL);
     CHECK(baton_message_alloc(&message, 28, 100) == 0 && message.pieces == 0);
     CHECK(baton_message_alloc(&message, 0, 65536) == 0 && message.pieces == BATON_PIECES);
-    CHECK(baton_message_append(&message, "x", 1) == BATON_ELIMIT);
+    CHECK(baton_message_append(&message, "x", 1) == 0 && message.pieces < BATON_PIECES);
     CHECK(baton_message_free(&message) == 0 && baton_message_free(&message) == 0);
     CHECK(baton_message_length(&message) == 0);
 }

@@ -15,13 +15,16 @@ static uint64_t own_data = 77;
 
 static uint64_t sum_of(const struct baton_message *message)
 {
-    static uint8_t bytes[BATON_PIECES * BATON_PAGE_BYTES + BATON_INLINE_BYTES];
+    static uint8_t bytes[16 * BATON_PAGE_BYTES];
     uint64_t sum = 0;
 
-    if (baton_message_read(message, 0, bytes, message->length) < 0)
-        return 0;
-    for (uint32_t i = 0; i < message->length; i++)
-        sum += bytes[i];
+    for (uint32_t at = 0; at < message->length; at += sizeof bytes) {
+        uint32_t part = message->length - at < sizeof bytes ? message->length - at : sizeof bytes;
+        if (baton_message_read(message, at, bytes, part) < 0)
+            return 0;
+        for (uint32_t i = 0; i < part; i++)
+            sum += bytes[i];
+    }
     return sum;
 }
 
@@ -37,13 +40,12 @@ static uint64_t held_sum(void)
     return sum;
 }
 
-/* How many bytes around the pieces of the message are not 0. */
-static uint64_t outside(const struct baton_message *message)
+/* How many bytes around the pieces are not 0. */
+static uint64_t outside(const struct baton_piece *piece, unsigned pieces)
 {
     uint64_t count = 0;
 
-    for (unsigned p = 0; p < message->pieces; p++) {
-        const struct baton_piece *piece = &message->piece[p];
+    for (unsigned p = 0; p < pieces; p++, piece++) {
         const uint8_t *page = baton_page_address(piece->page);
         uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK, end = start + piece->length;
         for (uint32_t i = 0; i < BATON_PAGE_BYTES; i++)
@@ -52,13 +54,40 @@ static uint64_t outside(const struct baton_message *message)
     return count;
 }
 
+static uint64_t outside_all(const struct baton_message *message)
+{
+    uint64_t count = 0;
+
+    for (unsigned p = 0; p < message->pieces; p++)
+        if (message->piece[p].offset & BATON_PIECE_BOOK)
+            count += outside(baton_book_list(message->piece[p].page)->piece, message->piece[p].length);
+        else
+            count += outside(&message->piece[p], 1);
+    return count;
+}
+
 static void scribble(struct baton_message *message)
 {
-    static uint8_t ink[BATON_PIECES * BATON_PAGE_BYTES];
+    static uint8_t ink[16 * BATON_PAGE_BYTES];
 
     memset(ink, 0xee, sizeof ink);
-    if (baton_message_write(message, 0, ink, message->length) < 0)
-        baton_log("FAILED: partner could not write");
+    for (uint32_t at = 0; at < message->length; at += sizeof ink) {
+        uint32_t part = message->length - at < sizeof ink ? message->length - at : sizeof ink;
+        if (baton_message_write(message, at, ink, part) < 0)
+            baton_log("FAILED: partner could not write");
+    }
+}
+
+static void block_back(struct baton_message *message)
+{
+    static uint8_t bytes[600];
+
+    baton_message_free(message);
+    memset(bytes, 0x11, sizeof bytes);
+    baton_message_append_block(message, bytes, sizeof bytes);
+    baton_message_append_block(message, bytes, sizeof bytes);
+    if (baton_send(to_tester, message, 0, BATON_FOREVER) != 1)
+        baton_log("FAILED: partner could not send blocks");
 }
 
 static uint64_t floating(uint64_t rounds)
@@ -168,7 +197,7 @@ static void obey(struct baton_message *message)
         answer(message, held_sum());
         break;
     case OUTSIDE:
-        answer(message, outside(message));
+        answer(message, outside_all(message));
         break;
     case SCRIBBLE:
         scribble(message);
@@ -183,6 +212,9 @@ static void obey(struct baton_message *message)
         break;
     case OWN_DATA:
         answer(message, own_data_try());
+        break;
+    case BLOCK_BACK:
+        block_back(message);
         break;
     case HOLD_TOKEN:
         hold_token(message);

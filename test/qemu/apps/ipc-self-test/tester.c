@@ -29,6 +29,14 @@ int64_t ask(struct baton_message *message, enum command command)
     return (int64_t)tag;
 }
 
+int64_t ask_kept(struct baton_message *message, enum command command)
+{
+    struct baton_message copy;
+
+    CHECK(baton_message_duplicate(&copy, message) == 0);
+    return ask(&copy, command);
+}
+
 void pattern_make(struct baton_message *message, uint32_t seed, uint32_t length)
 {
     uint8_t bytes[64];
@@ -76,6 +84,7 @@ int main(void)
     test_messages();
     test_ports();
     test_pages();
+    test_books();
     test_threads();
     if (failures)
         printf("ipc-self-test: %u of %u checks FAILED\n", failures, checks);

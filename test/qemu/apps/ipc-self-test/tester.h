@@ -19,6 +19,7 @@ enum command {
     NO_ANSWER, /* rpc: forget it */
     STALE, /* rpc: answer it, and answer once more with the same token; the tag is the second one's result */
     OWN_DATA,   /* rpc: the tag is the address of a variable of partner's; malloc and printf work */
+    BLOCK_BACK, /* send two small blocks of 600 bytes 0x11 */
     HOLD_TOKEN, /* request: keep its token; the message is freed */
     ANSWER_HELD, /* rpc: answer all those tokens, with the type 1000 and up; the tag is how many could be answered */
     FLOATING, /* rpc: computes with floating-point registers over and over, for `tag` rounds */
@@ -39,6 +40,9 @@ static inline uint8_t pattern(uint32_t seed, uint32_t offset)
 }
 
 /* A message of that length full of the pattern; some of it inline if `headroom` is 0 and it is short. */
+/* The same with a duplicate: `message` stays. */
+int64_t ask_kept(struct baton_message *message, enum command command);
+
 void pattern_make(struct baton_message *message, uint32_t seed, uint32_t length);
 bool pattern_holds(const struct baton_message *message, uint32_t seed, uint32_t length);
 uint64_t pattern_sum(uint32_t seed, uint32_t length);
@@ -47,5 +51,6 @@ void test_messages(void);
 void test_ports(void);
 void test_pages(void);
 void test_threads(void);
+void test_books(void);
 
 #endif
