@@ -21,6 +21,8 @@ PLACEMENTS = ["isolated", "trusted"]
 PEERS = {"same": "near", "cross": "far"}
 # Messages in a burst, and bursts in a run; about as much as a pipe holds, so that a switch is shared by as many
 BURSTS = {64: (16, 20), 4096: (16, 20), 65536: (8, 12), 1 << 20: (2, 10), 4 << 20: (1, 6)}
+# Shown with the limits: 1 MiB from alloc to free, untouched; one page in one call of its own
+EXTRAS = [("cycle", 1 << 20, "none"), *(("single", 4096, touch) for touch in TOUCHES)]
 RUNS = 6          # until two in a row are alike
 STEADY = 0.02     # by which two runs of the same may differ: a tick of the timer
 ANSWER_LIMIT = 20  # seconds
@@ -173,15 +175,14 @@ def measure_case(guest, kind, size, touch, cpus, placement):
     return {**row, "bytes_copied": each(counts["payload"] + counts["inline"])}
 
 
-def measure_cycle(guest, placement):
-    """From alloc to free of an untouched message of 1 MiB: instructions, and pages scrubbed."""
-    size = 1 << 20
+def measure_extra(guest, kind, size, touch, placement):
+    """What is shown with the limits, and is no row."""
     count, laps = BURSTS[size]
-    guest.prepare("cycle", size, "none", "near", count)
+    guest.prepare(kind, size, touch, "near", count)
     messages, instructions, counts = per_message(guest, laps)
     guest.check(count)
-    return {"policy": guest.policy, "placement": placement, "instructions": round(instructions / messages),
-            "scrubs": round(counts["scrubs"] / messages, 2)}
+    return {"kind": kind, "touch": touch, "policy": guest.policy, "placement": placement,
+            "instructions": round(instructions / messages), "scrubs": round(counts["scrubs"] / messages, 2)}
 
 
 class Progress:
@@ -218,7 +219,7 @@ class Measurement:
 
     def __init__(self, options, image):
         self.options, self.image = options, image
-        self.rows, self.cycles, self.refused, self.missing = [], [], [], []
+        self.rows, self.extras, self.refused, self.missing = [], [], [], []
         self.cases = list(cases(options))
         self.boots = [(placement, policy) for placement in ([options.placement] if options.placement else PLACEMENTS)
                       for policy in options.policy or POLICIES]
@@ -237,7 +238,8 @@ class Measurement:
                     guest.machine.kill()
                     guest = Guest(self.image, self.options, placement, policy)
             if guest.machine.alive() and not self.options.kind and not self.options.bytes:
-                self.cycle(guest, placement)
+                for extra in EXTRAS:
+                    self.extra(guest, extra, placement)
         finally:
             guest.machine.kill()
 
@@ -252,13 +254,13 @@ class Measurement:
             return False
         return True
 
-    def cycle(self, guest, placement):
+    def extra(self, guest, extra, placement):
         try:
-            self.cycles.append(measure_cycle(guest, placement))
+            self.extras.append(measure_extra(guest, *extra, placement))
         except Unavailable as what:
             self.absent(str(what))
         except Refused as why:
-            self.refused.append(f"alloc to free, {placement}, {guest.policy}: {why}")
+            self.refused.append(f"{' '.join(map(str, extra))}, {placement}, {guest.policy}: {why}")
 
     def absent(self, what):
         if what not in self.missing:
@@ -273,7 +275,7 @@ def measure(options, preset):
             say(f"unmap={policy}, {placement} services")
         work.boot(placement, policy)
     work.progress.clear()
-    bench_report.show(work.rows, work.cycles)
+    bench_report.show(work.rows, work.extras)
     for what in work.missing:
         say(f"not measured: {what}: this kernel has no such thing")
     for why in work.refused:

@@ -52,7 +52,7 @@ def verdict(value, limit):
     return f"{number(value)} {'reached' if value <= limit else 'NOT REACHED'}"
 
 
-def show_limits(rows, cycles):
+def show_limits(rows, extras):
     near = [row for row in rows if row["placement"] == "isolated" and row["cpus"] == "same"]
     policies = list(dict.fromkeys(row["policy"] for row in near))
     body = []
@@ -65,21 +65,32 @@ def show_limits(rows, cycles):
         line(text, f"at most {limit:,}", {row["policy"]: (row["instructions"], limit) for row in near
                                           if (row["kind"], row["bytes"], row["touch"]) == (kind, size, touch)})
     line("1 MiB from alloc to free, untouched", f"at most {CYCLE_LIMIT:,}",
-         {cycle["policy"]: (cycle["instructions"], CYCLE_LIMIT) for cycle in cycles if cycle["placement"] == "isolated"})
+         {cycle["policy"]: (cycle["instructions"], CYCLE_LIMIT) for cycle in extras if (cycle["kind"], cycle["placement"]) == ("cycle", "isolated")})
     line("broadcast TLBI, steady, on one CPU", "none",
          {policy: (max(row["tlbi_broadcast"] for row in near if row["policy"] == policy), 0) for policy in policies})
     if body:
         print("\nlimits: isolated services on one CPU\n")
         print("\n".join(table(["", "instructions", *[f"unmap={policy}" for policy in policies]], body, 2 + len(policies))))
-    for cycle in cycles:
-        if cycle["scrubs"]:
-            print(f"alloc to free, {cycle['placement']}, unmap={cycle['policy']}: {number(cycle['scrubs'])} pages scrubbed, "
+    for extra in extras:
+        if extra["kind"] == "cycle" and extra["scrubs"]:
+            print(f"alloc to free, {extra['placement']}, unmap={extra['policy']}: {number(extra['scrubs'])} pages scrubbed, "
                   "which is in the figure")
 
 
-def show(rows, cycles):
+def show_single(extras):
+    single = [extra for extra in extras if extra["kind"] == "single" and extra["placement"] == "isolated"]
+    policies = list(dict.fromkeys(extra["policy"] for extra in single))
+    if single:
+        print("\none page one way with one call for each message, isolated services on one CPU: instructions\n")
+        body = [[touch, *[number(extra["instructions"]) for extra in single if extra["touch"] == touch]]
+                for touch in dict.fromkeys(extra["touch"] for extra in single)]
+        print("\n".join(table(["read", *[f"unmap={policy}" for policy in policies]], body, 1)))
+
+
+def show(rows, extras):
     if not rows:
         return
     show_rows(rows)
     print(f"\n{WHAT}")
-    show_limits(rows, cycles)
+    show_limits(rows, extras)
+    show_single(extras)
