@@ -123,6 +123,9 @@ static void check_entry(unsigned cpu, uint32_t number, uint64_t state, uint64_t 
     if (writes && !(owner && state_total(state) == 1) && !(pending && record.writers))
         machine_fail("CPU %u can write page %u, which has %u ownerships (page 2)", cpu, number,
                      state_total(state));
+    if (writes && owner && !pending && record.readers)
+        machine_fail("CPU %u can write page %u again, while who shared it may still read it (page 2)", cpu,
+                     number);
     if (known[number].reader != NOBODY_KNOWN && known[number].reader != (int)table)
         machine_fail("CPU %u can reach page %u, which was handed out to another (page 4)", cpu, number);
     if (writes && known[number].writer != NOBODY_KNOWN && known[number].writer != (int)table)

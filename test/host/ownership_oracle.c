@@ -89,8 +89,25 @@ static void check_reach(unsigned cpu, uint32_t page)
         grain_check(page, i, domain_of(running[cpu]));
 }
 
-/* Once the one owner can write, by right and not in a window, nobody may be left who shared the page (page 2). */
-static void note_writer(unsigned cpu, uint32_t page)
+/* `cpu` can write to the page by right: nobody may be left who shared it. */
+static void check_readers_gone(unsigned cpu, uint32_t page)
+{
+    struct machine_reach reach;
+
+    windows_end_shared(page, domain_number(running[cpu]));
+    for (unsigned other = 0; other < MACHINE_CPUS; other++) {
+        if (!running[other] || domain_owns(page, domain_number(running[other])) ||
+            window_reads(page, domain_number(running[other])))
+            continue;
+        machine_reachable(other, page_va(page), &reach);
+        if (reach.count)
+            machine_fail("CPU %u running %s can still read page %u, which %s may write again (page 2)", other,
+                         running[other]->name, page, running[cpu]->name);
+    }
+}
+
+/* Once the one owner can write, by right and not in a window, all unmaps of who shared the page are complete (page 2). */
+static void check_writer(unsigned cpu, uint32_t page)
 {
     unsigned domain = domain_number(running[cpu]);
     struct machine_reach reach;
@@ -101,7 +118,7 @@ static void note_writer(unsigned cpu, uint32_t page)
     machine_reachable(cpu, page_va(page), &reach);
     for (unsigned i = 0; i < reach.count; i++)
         if (ENTRY_WRITABLE(reach.entry[i]))
-            windows_end_shared(page, domain);
+            check_readers_gone(cpu, page);
 }
 
 static void check_description(uint32_t page)
@@ -126,7 +143,7 @@ void check_page(uint32_t page)
     machine_check_quiet();
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++)
         if (running[cpu])
-            note_writer(cpu, page);
+            check_writer(cpu, page);
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++)
         if (running[cpu])
             check_reach(cpu, page);

@@ -4,11 +4,10 @@
  *
  *   ownership_random [operations]      default 10^6; the seed is taken from BATON_RANDOM_SEED, or 1
  *
- * Space 1 is preferred on CPUs 0 and 1, so that it is mostly live on two; the last three spaces are trusted
- * and share a table. The seed says how many ASIDs there are: enough, or fewer than tables. Senders and receivers
- * trust each other at random, who sends may lie about it, and messages go to others than they were sent to; the policy and the
- * way in which CPUs are told change while pages are on their way. Ends with status 0, or with 3 and a line that begins with
- * "oracle:".
+ * Two spaces are mostly live on two CPUs each; the last three are trusted and share a table. The seed says how many ASIDs there
+ * are: enough, or fewer than tables. Senders and receivers trust each other at random, who sends may lie about it, and messages
+ * go to others than they were sent to; the policy and the way in which CPUs are told change while pages are on their way. Ends
+ * with status 0, or with 3 and a line that begins with "oracle:".
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,13 +77,14 @@ static struct transit transit_take(void)
     return taken;
 }
 
+/* Some spaces are mostly live on two CPUs: figures 3C and 3D need that. */
 static void op_switch(void)
 {
     struct space *next = spaces[machine_random(SPACES)];
 
     doing = "switch";
-    if (cpu < 2 && machine_random(3))
-        next = spaces[0];
+    if (machine_random(3))
+        next = spaces[cpu < 2 ? 0 : SPACES - 1];
     run_space(cpu, next);
 }
 
@@ -163,6 +163,26 @@ static void op_receive(void)
         transits[transit_count++] = taken;
     else if (machine_random(4) == 0)
         do_map(receiver, taken.piece.page);
+}
+
+/* What services do most: write, send, and the receiver has it at once. */
+static void op_hand_over(void)
+{
+    struct space *to = spaces[machine_random(SPACES)];
+    uint32_t page = likely_page(running[cpu]) % PAGES;
+    struct baton_piece piece = any_piece(page);
+    struct transit transit;
+
+    doing = "hand over";
+    do_access(cpu, page, 0, true, (uint32_t)machine_random(UINT32_MAX - 1) + 1);
+    if (transit_count == TRANSITS || do_send(running[cpu], &piece, any_flags(), to, &transit))
+        return;
+    cpu = (unsigned)machine_random(MACHINE_CPUS);
+    machine_run_on(cpu);
+    if (do_receive(to, &transit, machine_random(2)))
+        transits[transit_count++] = transit;
+    else if (reference[page].count[to->number])
+        do_map(to, page);
 }
 
 static void op_map(void)
@@ -269,11 +289,11 @@ static const struct {
     unsigned share;
     void (*operate)(void);
 } operations_of[] = {
-    {130, op_switch},        {80, op_get},        {40, op_duplicate},      {90, op_release},
-    {100, op_send},          {40, op_send_batch}, {170, op_receive},       {40, op_map},
+    {80, op_switch},         {80, op_get},        {40, op_duplicate},      {100, op_release},
+    {70, op_send},           {40, op_send_batch}, {150, op_receive},       {30, op_map},
     {180, op_access_either}, {45, op_device},     {35, op_in_flight_ends}, {10, op_tick},
-    {20, op_leave},          {10, op_interrupt},  {2, op_policy},          {6, op_flood},
-    {2, op_release_all},
+    {15, op_leave},          {10, op_interrupt},  {2, op_policy},          {6, op_flood},
+    {105, op_hand_over},     {2, op_release_all},
 };
 
 static void step(void)
