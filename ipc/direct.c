@@ -68,10 +68,10 @@ typedef uint64_t piece_word __attribute__((may_alias));
 
 /* ---- What a service names ---- */
 
-/* Nobody wants to know of each message, or counts them: else the calls in full do so at all the right moments. */
-INLINE bool unwatched(const struct cpu *cpu)
+/* Nobody observes each message, or counts them: else the calls in full do so at all the right moments. */
+INLINE bool unwatched(void)
 {
-    return LIKELY(!ledger_noting(cpu) && !observed() && !service_messages_limited);
+    return LIKELY(!observed() && !service_messages_limited);
 }
 
 /* The port behind a handle with that right, or NULL. */
@@ -238,7 +238,7 @@ int64_t direct_send(struct service *service, const uint64_t *args)
 {
     uint32_t source = 0;
     struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
-    bool plain = port && !args[2] && !(args[3] & ~BATON_TRUSTED) && unwatched(cpu_self());
+    bool plain = port && !args[2] && !(args[3] & ~BATON_TRUSTED) && unwatched();
     const struct baton_message *from = LIKELY(plain) ? place(service, args[1]) : NULL;
     struct message *message = LIKELY(from) ? message_take() : NULL;
 
@@ -343,6 +343,8 @@ int direct_out(struct service *service, uint64_t address, struct message *messag
 static int64_t take(struct service *service, struct baton_message *to, struct message *message,
                     const uint64_t *args)
 {
+    ledger_note(cpu_self(), LEDGER_TAKEN, service->space->number, LEDGER_NO_PAGE,
+                thread_self()->number | UINT64_C(1) << 16);
     if (!LIKELY(is_plain(message)))
         return syscall_deliver(service, args[1], message, args[3]);
     int result = put(service, to, message, args[3]);
@@ -389,7 +391,7 @@ int64_t direct_receive(struct service *service, const uint64_t *args)
     uint32_t source, owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
     struct port *port = port_of(service, args[0], RIGHT_RECEIVE, &source);
     bool plain = port && !args[2] && !(args[3] & ~(BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) &&
-                 (!owned || owned < service->space->page_limit) && unwatched(cpu_self());
+                 (!owned || owned < service->space->page_limit) && unwatched();
     struct baton_message *to = LIKELY(plain) ? place(service, args[1]) : NULL;
 
     if (!LIKELY(to))
@@ -443,7 +445,7 @@ int64_t direct_rpc(struct service *service, const uint64_t *args)
     struct message *reply;
     struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
     bool plain =
-        port && !(args[3] & ~(BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) && unwatched(cpu);
+        port && !(args[3] & ~(BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) && unwatched();
     struct thread *receiver = plain ? receiver_waiting(cpu, port) : NULL;
     struct baton_message *from = receiver ? place(service, args[1]) : NULL, *to = place(service, args[2]);
 
@@ -465,7 +467,7 @@ int64_t direct_reply(struct service *service, const uint64_t *args)
 {
     struct cpu *cpu = cpu_self();
     struct header header;
-    struct thread *caller = args[2] & ~BATON_TRUSTED || !unwatched(cpu) ? NULL : rpc_caller(args[0]);
+    struct thread *caller = args[2] & ~BATON_TRUSTED || !unwatched() ? NULL : rpc_caller(args[0]);
     bool here = caller && caller->cpu == cpu->number && caller->direct && !caller->direct_port;
     struct baton_message *from = here ? place(service, args[1]) : NULL;
 

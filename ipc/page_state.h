@@ -132,8 +132,8 @@ static inline bool page_plainly_not_owner(const struct page *page, unsigned spac
 }
 
 /*
- * Hand-overs in the common case: the page is owned by `space` alone, mapped nowhere, nothing about it is pending that the other
- * side must know, and nobody watches. False: nothing was done; page_send, page_receive.
+ * Hand-overs in the common case: the page is owned by `space` alone, mapped nowhere, and nothing about it is pending that the
+ * other side must know. False: nothing was done; page_send, page_receive.
  */
 static inline bool page_send_plain(struct cpu *cpu, unsigned space, const struct baton_piece *piece)
 {
@@ -146,8 +146,7 @@ static inline bool page_send_plain(struct cpu *cpu, unsigned space, const struct
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
     uint64_t next = (state & ~(STATE_HULL(8191, 8191) | STATE_OWNER(63))) | STATE_HULL(start, end);
     bool plain = (state & (STATE_SOLE | STATE_MAPPED)) == (STATE_OWNER(space) | STATE_TOTAL(1)) &&
-                 start >= state_hull_start(state) && end <= state_hull_end(state) && !ledger_noting(cpu) &&
-                 !seed(SEED_PENDING_LOST);
+                 start >= state_hull_start(state) && end <= state_hull_end(state) && !seed(SEED_PENDING_LOST);
     if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
                                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
                          0))
@@ -155,6 +154,7 @@ static inline bool page_send_plain(struct cpu *cpu, unsigned space, const struct
     page_note_giver(page, space);
     cpu->counters[COUNT_TLB_SKIPPED]++;
     cpu->counters[COUNT_PAGES_MOVED]++;
+    ledger_note(cpu, LEDGER_SEND, space, number, 0); /* whether trusted made no difference */
     return true;
 }
 
@@ -162,8 +162,7 @@ static inline bool page_receive_plain(struct cpu *cpu, unsigned space, struct ba
 {
     struct page *page = &page_table[piece->page];
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next = state | STATE_OWNER(space);
-    bool plain =
-        (state & (STATE_SOLE | STATE_PENDING | STATE_MAPPED)) == STATE_TOTAL(1) && !ledger_noting(cpu);
+    bool plain = (state & (STATE_SOLE | STATE_PENDING | STATE_MAPPED)) == STATE_TOTAL(1);
 
     if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
                                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
@@ -172,6 +171,7 @@ static inline bool page_receive_plain(struct cpu *cpu, unsigned space, struct ba
     piece->offset &= BATON_PIECE_OFFSET_MASK;
     page_note_giver(page, 0);
     cpu->counters[COUNT_PAGES_MOVED]++;
+    ledger_note(cpu, LEDGER_RECEIVE, space, piece->page, 0); /* likewise: nothing is waited for */
     return true;
 }
 
