@@ -160,7 +160,8 @@ static __attribute__((noinline)) bool pages_give(struct service *service, struct
     struct space *space = service->space;
     struct baton_piece *piece = message->abi.piece;
     unsigned count = message->abi.pieces;
-    bool alone = !__atomic_load_n(&space->trusts, __ATOMIC_RELAXED);
+    uint64_t tables = __atomic_load_n(&space->trusts, __ATOMIC_RELAXED);
+    bool alone = !tables, inside = tables && __atomic_load_n(&to->trusts, __ATOMIC_RELAXED) == tables;
 
     if (how & TRANSFER_COPY) {
         if (copy_send(space, message, false, to))
@@ -168,7 +169,8 @@ static __attribute__((noinline)) bool pages_give(struct service *service, struct
         page_account(space, -(int)count);
         return true;
     }
-    while (sent < count && ((alone && piece[sent].page < page_table_count &&
+    while (sent < count && ((inside && page_send_kept(cpu_self(), space->number, &piece[sent], tables)) ||
+                            (alone && piece[sent].page < page_table_count &&
                              page_send_sole(space, &page_table[piece[sent].page], &piece[sent], how)) ||
                             !page_send(space, &piece[sent], how, to)))
         sent++;
@@ -278,8 +280,13 @@ INLINE bool is_plain(const struct message *message)
 static __attribute__((noinline)) int pages_take(struct service *service, struct baton_message *abi,
                                                 unsigned taken, uint64_t flags)
 {
+    struct space *space = service->space;
+    uint64_t tables = __atomic_load_n(&space->trusts, __ATOMIC_RELAXED);
     int result = 0;
 
+    while (tables && taken < abi->pieces &&
+           page_receive_kept(cpu_self(), space->number, &abi->piece[taken], tables))
+        taken++;
     while (taken < abi->pieces &&
            !(result = page_receive(service->space, &abi->piece[taken], flags & BATON_TRUST_SENDER)))
         taken++;
@@ -299,8 +306,8 @@ INLINE void pages_map(struct space *space, const struct baton_piece *piece, unsi
     for (unsigned i = 0; i < count; i++)
         if (LIKELY(page_map_sole(space, &page_table[piece[i].page])))
             made = true;
-        else
-            page_map(space, &piece[i], 1);
+        else if (!pagetable_entry_writable(pagetable_ipc_entry(&space->table->pages, piece[i].page)))
+            page_map(space, &piece[i], 1); /* else it is mapped still, as in a trust set */
     if (made)
         pagetable_ipc_publish();
 }

@@ -208,6 +208,50 @@ int page_slot_gain(struct page *page, unsigned space);
  */
 void page_slot_lose(struct page *page, struct slot *slot, bool shared, unsigned how);
 
+/*
+ * The same inside a trust set, of which `tables` are the translation tables (space->trusts), for a page that some of them have
+ * mapped: it stays so, and whoever has it mapped may have written all of it, so nothing is narrowed.
+ */
+static inline bool page_send_kept(struct cpu *cpu, unsigned space, const struct baton_piece *piece,
+                                  uint64_t tables)
+{
+    struct page *page = &page_table[piece->page];
+
+    if (__builtin_expect(piece->page >= page_table_count, 0))
+        return false;
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+    if (__builtin_expect(
+            (state & (STATE_SOLE | STATE_MAPPED)) != (STATE_OWNER(space) | STATE_TOTAL(1) | STATE_MAPPED) ||
+                page_record(page)->mapped & ~tables || ledger_noting(cpu) || seed(SEED_PENDING_LOST) ||
+                !__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_OWNER(63), true,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+            0))
+        return false;
+    page_note_giver(page, space);
+    cpu->counters[COUNT_TLB_KEPT]++;
+    cpu->counters[COUNT_PAGES_MOVED]++;
+    return true;
+}
+
+static inline bool page_receive_kept(struct cpu *cpu, unsigned space, struct baton_piece *piece,
+                                     uint64_t tables)
+{
+    struct page *page = &page_table[piece->page];
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+
+    if (__builtin_expect((state & (STATE_SOLE | STATE_MAPPED | STATE_PENDING)) !=
+                                 (STATE_TOTAL(1) | STATE_MAPPED) ||
+                             page_record(page)->mapped & ~tables || ledger_noting(cpu) ||
+                             !__atomic_compare_exchange_n(&page->state, &state, state | STATE_OWNER(space),
+                                                          true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+                         0))
+        return false;
+    piece->offset &= BATON_PIECE_OFFSET_MASK;
+    page_note_giver(page, 0);
+    cpu->counters[COUNT_PAGES_MOVED]++;
+    return true;
+}
+
 /* Which of the three unmaps a translation in this table gets (DASH 3.4, figure 3). */
 enum unmap_kind page_unmap_choose(const struct table *table, bool shared, unsigned how);
 
