@@ -346,20 +346,15 @@ static uint64_t count_instructions(void)
     return strtoull(text, NULL, 10);
 }
 
-/* Nothing has come for --resume: what is under way is given up. What comes after all counts as received none the less. */
-static void flow_resume(struct flow *flow)
-{
-    if (resume_ms && now() - flow->came > (double)resume_ms / 1000) {
-        flow->given_up = flow->sent - flow->received;
-        flow->came = now();
-    }
-}
-
-/* Frames under way that are waited for. */
-static uint64_t under_way(const struct flow *flow)
+/* Frames under way that are waited for: not those that were when nothing had come for --resume. They count when they come. */
+static uint64_t under_way(struct flow *flow)
 {
     uint64_t missing = flow->sent - flow->received;
 
+    if (resume_ms && now() - flow->came > (double)resume_ms / 1000) {
+        flow->given_up = missing;
+        flow->came = now();
+    }
     return missing > flow->given_up ? missing - flow->given_up : 0;
 }
 
@@ -367,7 +362,6 @@ static bool flow_more(int index)
 {
     struct flow *flow = &flows[index];
 
-    flow_resume(flow);
     if (flow->sent == frame_count || (!flow->loose && under_way(flow) >= window))
         return false;
     flow->sent++;
