@@ -260,17 +260,20 @@ enum page_fault_result book_fault(struct space *space, struct page *page, bool w
     if (!book)
         return PAGE_FAULT_MAPPED; /* bound no more: the access is repeated, and meets what there is now */
     uint64_t book_state = page_lock(book);
-    bool owned = book_state & STATE_BOOK && page_slot(book, space->number);
-    uint64_t state = page_lock(page);
-    bool bound = page_is_bound(state) && book_of(page) == book;
-    if (bound && !owned)
-        result = PAGE_FAULT_NOT_OWNER;
-    else if (bound && write && page_total(book) > 1)
+    /* Only of this book's pages may we wait for the lock: who has that of a page of its own may wait for ours, to bind it */
+    bool bound = book_state & STATE_BOOK && page_is_bound(__atomic_load_n(&page->state, __ATOMIC_RELAXED)) &&
+                 book_of(page) == book;
+    bool owned = bound && page_slot(book, space->number);
+    if (owned && write && page_total(book) > 1) {
         result = PAGE_FAULT_READ_ONLY;
-    else if (bound)
+    } else if (owned) {
+        uint64_t state = page_lock(page);
         state = bound_map(space, page, book, state);
-    pagetable_ipc_publish();
-    page_unlock(page, state);
+        pagetable_ipc_publish();
+        page_unlock(page, state);
+    } else if (bound) {
+        result = PAGE_FAULT_NOT_OWNER;
+    }
     page_unlock(book, book_state);
     return result;
 }

@@ -1,5 +1,5 @@
 /*
- * models: unmap_flush_gathered tell_synchronous tell_fast queue_on unmap_pass unmap_through unmap_complete passed_here page_receive owner_map
+ * models: unmap_flush_gathered tell_synchronous tell_fast queue_on unmap_pass unmap_through unmap_complete passed_here page_receive page_owner_map
  *
  * A page changes hands by each kind of unmap (DASH figure 3). Its sender ran on CPUs 0 and 1; the walkers of both fetch the
  * entry while it is seen to be valid. CPU 0 sends: the page was the sender's alone, or shared and so read-only; the unmap is
@@ -207,7 +207,7 @@ inline unmap_complete(self)
     open = false
 }
 
-/* page_receive, then perhaps owner_map for writing, then perhaps page_send to the second receiver. */
+/* page_receive, then perhaps page_owner_map for writing, then perhaps page_send to the second receiver. */
 inline page_receive(self, may_trust)
 {
     port = 0;

@@ -1,5 +1,5 @@
 /*
- * models: page_send stays_in_set send_locked page_receive receive_is_plain receive_locked strays page_lock page_sets_close page_take_strays page_describe unmap_settle
+ * models: page_send stays_in_set send_locked page_receive receive_is_plain receive_locked page_tables_allowed page_lock page_sets_close page_take_strays page_describe unmap_settle
  *
  * A page goes to and fro between two services of one trust set, on CPUs 0 and 1, and stays mapped in both (ipc/page.h 9),
  * while CPU 2 ends the trust: it takes the set away from both, waits until each has made a pass (unmap_settle), and then takes
