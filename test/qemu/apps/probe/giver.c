@@ -6,7 +6,6 @@
 #include "test/qemu/apps/probe/giver.h"
 #include "test/qemu/apps/probe/protocol.h"
 
-#define PAGES_MAX   BATON_PIECES
 #define PROBES_LOOK 64 /* probes between two looks at the time */
 
 static struct round current;
@@ -98,7 +97,8 @@ static void pages_message(struct baton_message *message)
     baton_message_init(message, 0);
     message->type = PAGES;
     for (unsigned i = 0; i < page_count; i++)
-        baton_message_append_page(message, pages[i], 0, BATON_PAGE_BYTES);
+        if (baton_message_append_page(message, pages[i], 0, BATON_PAGE_BYTES) < 0)
+            abort();
 }
 
 /* There and back, trusting each other: what is pending from the way there is so when they go again. */

@@ -64,6 +64,7 @@ enum request {
 /* In each page: the secret, and a word for each thread of giver, a cache line apart. */
 #define SECRET_WORD         0
 #define THREAD_WORD(thread) (8 * ((thread) + 1))
+#define PAGES_MAX           32 /* of a round; more than BATON_PIECES go in a book */
 #define GIVER_THREADS       3u
 
 static inline uint64_t secret_of(struct round round)

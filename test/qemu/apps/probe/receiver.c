@@ -14,16 +14,21 @@ static struct round current;
 static int own_port, taker, giver;
 static struct baton_message held; /* the pages; while `watching` */
 static bool watching, hunting;
-static struct baton_message wanted; /* the notice: what is hunted for */
-static unsigned parts;              /* messages with pages that have come in this round */
-static uint64_t received;           /* ns */
-static uint64_t changes;            /* how often some word was not what it was */
-static uint64_t changed_us;         /* after `received`, the last time */
-static uint64_t known[BATON_PIECES][GIVER_THREADS];
+static struct baton_message wanted;         /* the notice: what is hunted for */
+static unsigned parts;                      /* messages with pages that have come in this round */
+static uint64_t received;                   /* ns */
+static uint64_t changes;                    /* how often some word was not what it was */
+static uint64_t changed_us;                 /* after `received`, the last time */
+static volatile uint64_t *pages[PAGES_MAX]; /* of what is held */
+static unsigned page_count;
+static uint64_t known[PAGES_MAX][GIVER_THREADS];
 
-static volatile uint64_t *held_page(unsigned index)
+/* Where its page `index` is; touches no page of bytes. */
+static volatile uint64_t *page_at(const struct baton_message *message, unsigned index)
 {
-    return baton_piece_address(&held.piece[index]);
+    uint32_t contiguous;
+
+    return (volatile uint64_t *)(uintptr_t)baton_message_peek(message, index * BATON_PAGE_BYTES, &contiguous);
 }
 
 static bool forwards(void)
@@ -34,9 +39,9 @@ static bool forwards(void)
 /* One look at every word that giver may have written. */
 static void look(void)
 {
-    for (unsigned i = 0; i < held.pieces; i++)
+    for (unsigned i = 0; i < page_count; i++)
         for (unsigned thread = 0; thread < GIVER_THREADS; thread++) {
-            uint64_t now = held_page(i)[THREAD_WORD(thread)];
+            uint64_t now = pages[i][THREAD_WORD(thread)];
             if (now == known[i][thread])
                 continue;
             known[i][thread] = now;
@@ -49,19 +54,22 @@ static void watch_begin(void)
 {
     received = baton_time_ns();
     watching = true;
-    for (unsigned i = 0; i < held.pieces; i++)
+    page_count = held.length / BATON_PAGE_BYTES;
+    for (unsigned i = 0; i < page_count; i++)
+        pages[i] = page_at(&held, i);
+    for (unsigned i = 0; i < page_count; i++)
         for (unsigned thread = 0; thread < GIVER_THREADS; thread++)
-            known[i][thread] = held_page(i)[THREAD_WORD(thread)];
+            known[i][thread] = pages[i][THREAD_WORD(thread)];
     changes = changed_us = 0;
-    for (unsigned i = 0; current.way != DUPLICATED && i < held.pieces; i++)
-        held_page(i)[SECRET_WORD] = secret_of(current);
+    for (unsigned i = 0; current.way != DUPLICATED && i < page_count; i++)
+        pages[i][SECRET_WORD] = secret_of(current);
 }
 
 /* ---- Pages that were given up ---- */
 
 static bool is_wanted(uint32_t page)
 {
-    uint32_t numbers[BATON_PIECES];
+    uint32_t numbers[PAGES_MAX];
 
     memcpy(numbers, &wanted.data[wanted.inline_offset], wanted.inline_length);
     for (unsigned i = 0; i < wanted.inline_length / sizeof numbers[0]; i++)
@@ -84,7 +92,7 @@ static void hunt(void)
             baton_message_append_page(&held, taken[i], 0, BATON_PAGE_BYTES);
         else
             baton_page_release(&taken[i], 1);
-    hunting = !held.pieces;
+    hunting = !held.length;
     if (!hunting)
         watch_begin();
 }
@@ -123,8 +131,8 @@ static void forward(struct baton_message *message)
 {
     uint64_t seen = 0;
 
-    for (unsigned i = 0; current.flags & ROUND_TOUCHED && i < message->pieces; i++)
-        seen += *(volatile uint64_t *)baton_piece_address(&message->piece[i]);
+    for (unsigned i = 0; current.flags & ROUND_TOUCHED && i < message->length / BATON_PAGE_BYTES; i++)
+        seen += page_at(message, i)[SECRET_WORD];
     if (current.flags & ROUND_TOUCHED && !seen)
         abort(); /* giver wrote something else */
     if (baton_send(taker, message, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0, BATON_FOREVER) < 0)
@@ -189,6 +197,7 @@ static void end_comes(const struct baton_message *message)
         look();
     uint64_t result = watching ? changes << 32 | changed_us : UNDONE;
     watching = hunting = false;
+    page_count = 0;
     baton_thread_move(OWN_CPU);
     baton_message_free(&held);
     answer(message->reply, result);
