@@ -73,6 +73,7 @@ def check_ends(rows):
 def check_machine(machine, giver="giver"):
     """Nobody but the giver did what it may not, and no page is lost."""
     text = machine.console_text()
+    assert "FAILED" not in text, re.findall(r"^.*FAILED.*$", text, re.MULTILINE)
     assert set(re.findall(r"^violation: service (\w+)", text, re.MULTILINE)) == {giver}
     pages = machine.quiet_stats()["pages"]
     assert pages["owned"] == 0 and pages["free"] == pages["total"], pages

@@ -26,6 +26,16 @@ static void tell(uint32_t type)
     baton_send(judge, &message, 0, BATON_NO_WAIT);
 }
 
+/* A call that must not fail: the round, and with it the test, are void else. */
+static int must(const char *what, int result)
+{
+    if (result < 0) {
+        baton_log("FAILED: %s: %d", what, result);
+        abort();
+    }
+    return result;
+}
+
 static bool patience_lost(void)
 {
     uint64_t since = __atomic_load_n(&sent_at, __ATOMIC_RELAXED);
@@ -73,23 +83,16 @@ static void prober(void *argument)
 /* Pages in use on all CPUs of this service. */
 static void prepare(void)
 {
-    if (baton_page_get(pages, (unsigned)page_count) != (int)page_count)
-        abort();
+    for (unsigned got = 0; got < page_count;)
+        got += (unsigned)must("get", baton_page_get(pages + got, (unsigned)page_count - got));
     for (unsigned i = 0; i < page_count; i++) {
         volatile uint64_t *page = baton_page_address(pages[i]);
         page[SECRET_WORD] = 1; /* nobody's secret; the words of the CPUs are zero */
     }
     for (uintptr_t cpu = 1; cpu < GIVER_THREADS; cpu++)
-        if (baton_thread_start(prober, (void *)cpu, (unsigned)cpu) < 0)
-            abort();
+        must("thread", baton_thread_start(prober, (void *)cpu, (unsigned)cpu));
     while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) < GIVER_THREADS - 1)
         baton_yield();
-}
-
-static void must_send(int port, struct baton_message *message, uint64_t flags)
-{
-    if (baton_send(port, message, flags, BATON_FOREVER) < 0)
-        abort();
 }
 
 static void pages_message(struct baton_message *message)
@@ -97,52 +100,47 @@ static void pages_message(struct baton_message *message)
     baton_message_init(message, 0);
     message->type = PAGES;
     for (unsigned i = 0; i < page_count; i++)
-        if (baton_message_append_page(message, pages[i], 0, BATON_PAGE_BYTES) < 0)
-            abort();
+        must("append", baton_message_append_page(message, pages[i], 0, BATON_PAGE_BYTES));
 }
 
 /* There and back, trusting each other: what is pending from the way there is so when they go again. */
-static void bounce(int port)
+static void bounce(int port, struct baton_message *message)
 {
     uint64_t flags = BATON_TRUST_SENDER | (current.flags & ROUND_IMMEDIATE ? BATON_IMMEDIATE_ACCESS : 0);
-    struct baton_message message;
 
-    pages_message(&message);
-    must_send(port, &message, BATON_TRUSTED);
-    if (baton_receive(baton_port_find(giver_name), &message, flags, BATON_FOREVER) < 0)
-        abort();
-}
-
-/* The pages go with a request, or with the reply to one. */
-static void give_by_rpc(int port, uint64_t flags)
-{
-    struct baton_message message, request;
-
-    pages_message(&message);
-    if (current.way == CALLED) {
-        if (baton_rpc(port, &message, &request, flags, BATON_FOREVER) < 0)
-            abort();
-    } else if (baton_receive(baton_port_find(giver_name), &request, 0, BATON_FOREVER) < 0 ||
-               baton_reply(request.reply, &message, flags) < 0) {
-        abort();
-    }
+    must("bounce", baton_send(port, message, BATON_TRUSTED, BATON_FOREVER));
+    must("back", baton_receive(baton_port_find(giver_name), message, flags, BATON_FOREVER));
 }
 
 static void give(int port, uint64_t flags)
 {
-    struct baton_message message;
+    struct baton_message message, other;
 
-    if (current.way == BOUNCED)
-        bounce(port);
     pages_message(&message);
-    if (current.way == SHARED || current.way == DUPLICATED)
-        must_send(port, &message, flags | BATON_DUPLICATE);
-    if (current.way == RELEASED)
-        baton_message_free(&message);
-    else if (current.way == CALLED || current.way == REPLIED)
-        give_by_rpc(port, flags);
-    else if (current.way != DUPLICATED)
-        must_send(port, &message, flags);
+    switch ((enum way)current.way) {
+    case CALLED:
+        must("call", baton_rpc(port, &message, &other, flags, BATON_FOREVER));
+        return;
+    case REPLIED:
+        must("request", baton_receive(baton_port_find(giver_name), &other, 0, BATON_FOREVER));
+        must("reply", baton_reply(other.reply, &message, flags));
+        return;
+    case RELEASED:
+        must("release", baton_message_free(&message));
+        return;
+    case DUPLICATED:
+        must("duplicate", baton_send(port, &message, flags | BATON_DUPLICATE, BATON_FOREVER));
+        return;
+    case SHARED:
+        must("share", baton_send(port, &message, flags | BATON_DUPLICATE, BATON_FOREVER));
+        break;
+    case BOUNCED:
+        bounce(port, &message);
+        break;
+    default:
+        break;
+    }
+    must("send", baton_send(port, &message, flags, BATON_FOREVER));
 }
 
 /* The receiver is told what comes; then it comes. */
@@ -156,7 +154,7 @@ static void play(void)
     message.type = NOTICE;
     message.tag = round_tag(current);
     baton_message_append(&message, pages, (uint32_t)(page_count * sizeof pages[0]));
-    must_send(port, &message, 0);
+    must("notice", baton_send(port, &message, 0, BATON_FOREVER));
     give(port, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0);
     __atomic_store_n(&sent_at, baton_time_ns(), __ATOMIC_RELAXED);
 }
@@ -170,8 +168,7 @@ static void ask(void)
     for (;;) {
         baton_message_init(&message, 0);
         message.type = NEXT;
-        if (baton_rpc(judge, &message, &message, 0, BATON_FOREVER) < 0)
-            abort();
+        must("ask", baton_rpc(judge, &message, &message, 0, BATON_FOREVER));
         current = round_of(message.tag);
         uint32_t answer = message.type;
         while (baton_receive(own_port, &message, 0, BATON_NO_WAIT) > 0)

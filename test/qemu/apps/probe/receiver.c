@@ -7,8 +7,9 @@
 #include "test/qemu/apps/probe/protocol.h"
 #include "test/qemu/apps/probe/receiver.h"
 
-#define OWN_CPU  3    /* its row's */
-#define FREE_MAX 1024 /* the IPC region has no more pages: ipc=2 */
+#define REPLY_NS UINT64_C(2000000000) /* giver replies at once, or it has died before it could */
+#define OWN_CPU  3                    /* its row's */
+#define FREE_MAX 1024                 /* the IPC region has no more pages: ipc=2 */
 
 static struct round current;
 static int own_port, taker, giver;
@@ -172,7 +173,7 @@ static void pages_ask_for(void)
     struct baton_message message;
 
     baton_message_init(&message, 0);
-    if (baton_rpc(giver, &message, &message, receive_flags(), BATON_FOREVER) == 0)
+    if (baton_rpc(giver, &message, &message, receive_flags(), REPLY_NS) == 0)
         pages_come(&message);
 }
 
