@@ -1,7 +1,7 @@
 /*
  * Ownership of IPC pages: see page.h for the model and the invariants.
  *
- * This file holds the state word, its lock, the choice of the unmap, and the calls get, duplicate and release. Hand-overs are
+ * This file holds the state word, its lock, and the calls get, duplicate and release. Hand-overs are
  * in page_move.c, translations in page_map.c, free pages in page_limbo.c, devices' and observers' calls in page_device.c.
  */
 #include "ipc/page.h"
@@ -133,22 +133,7 @@ void page_slot_lose(struct page *page, struct slot *slot, bool shared, unsigned 
     *slot = page->slots[--page->used];
 }
 
-/* ---- Unmapping: which of the three (DASH 3.4, figure 3) ---- */
-
-enum unmap_kind page_unmap_choose(const struct table *table, bool shared, unsigned how)
-{
-    uint32_t others = __atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & ~(1u << cpu_number());
-
-    if (policy_now() == POLICY_SYNCHRONOUS || how & LOSE_NOW)
-        return UNMAP_SYNCHRONOUS;
-    if (how & LOSE_RELEASE)
-        return UNMAP_SLOW; /* deallocation: whoever gets the page next waits, and nobody may soon */
-    if (!others)
-        return UNMAP_SYNCHRONOUS; /* figure 3A: on this CPU alone, at once */
-    if (shared)
-        return UNMAP_SLOW; /* 3B: the old translation shows what its owner knew, and cannot write */
-    return how & LOSE_TRUSTED ? UNMAP_SLOW /* 3D */ : UNMAP_FAST /* 3C */;
-}
+/* ---- Unmapping ---- */
 
 void page_unmap(struct page *page, uint64_t tables, bool shared, unsigned how)
 {

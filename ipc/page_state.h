@@ -17,6 +17,8 @@
 #include "core/pool.h"
 #include "core/seed.h"
 #include "ipc/page.h"
+#include "ipc/policy.h"
+#include "mm/space.h"
 #include "mm/unmap.h"
 
 #define STATE_LOCK    (1ull << 0)
@@ -253,7 +255,20 @@ static inline bool page_receive_kept(struct cpu *cpu, unsigned space, struct bat
 }
 
 /* Which of the three unmaps a translation in this table gets (DASH 3.4, figure 3). */
-enum unmap_kind page_unmap_choose(const struct table *table, bool shared, unsigned how);
+static inline enum unmap_kind page_unmap_choose(const struct table *table, bool shared, unsigned how)
+{
+    uint32_t others = __atomic_load_n(&table->cpus, __ATOMIC_RELAXED) & ~(1u << cpu_number());
+
+    if (policy_now() == POLICY_SYNCHRONOUS || how & LOSE_NOW)
+        return UNMAP_SYNCHRONOUS;
+    if (how & LOSE_RELEASE)
+        return UNMAP_SLOW; /* deallocation: whoever gets the page next waits, and nobody may soon */
+    if (!others)
+        return UNMAP_SYNCHRONOUS; /* figure 3A: on this CPU alone, at once */
+    if (shared)
+        return UNMAP_SLOW; /* 3B: the old translation shows what its owner knew, and cannot write */
+    return how & LOSE_TRUSTED ? UNMAP_SLOW /* 3D */ : UNMAP_FAST /* 3C */;
+}
 
 /* Takes away the page's translation in each table of `tables`. Lock held. */
 void page_unmap(struct page *page, uint64_t tables, bool shared, unsigned how);

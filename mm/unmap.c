@@ -30,17 +30,21 @@ static uint64_t detail_of(enum unmap_kind kind, const struct table *table)
            (uint64_t)__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) << 16;
 }
 
-static void gather(struct table *table, uint32_t page, enum unmap_kind kind, struct unmap_record *record)
+static inline void gather(struct table *table, uint32_t page, enum unmap_kind kind,
+                          struct unmap_record *record)
 {
     struct unmap_cpu *own = own_cpu();
+    uint32_t count = own->gathered;
 
-    if (own->gathered &&
-        (own->gathered_table != table || own->gathered_kind != kind || own->gathered == UNMAP_BATCH))
-        unmap_flush();
+    if (count && (own->gathered_table != table || own->gathered_kind != kind || count == UNMAP_BATCH)) {
+        unmap_flush_gathered();
+        count = 0;
+    }
     own->gathered_table = table;
     own->gathered_kind = kind;
-    own->gathered_pages[own->gathered] = page;
-    own->gathered_records[own->gathered++] = record;
+    own->gathered_pages[count] = page;
+    own->gathered_records[count] = record;
+    own->gathered = count + 1;
     if (kind != UNMAP_SYNCHRONOUS)
         record->tables |= table_bit(table); /* what completes it is known at the flush */
 }

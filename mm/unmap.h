@@ -69,9 +69,9 @@ struct unmap_record {
     bool
         writers; /* something pending allows to write: a receiver that does not trust waits for it (3C, 3D) */
     bool readers; /* something pending is of a shared page: nobody may write before it is complete (3B) */
-    uint8_t reserved[5];
+    uint8_t reserved[13];
 };
-_Static_assert(sizeof(struct unmap_record) == 56, "made for CPUS_MAX of 8");
+_Static_assert(sizeof(struct unmap_record) == 64, "one cache line a page, and found by a shift");
 
 #define UNMAP_QUEUE 128 /* entries in the queue of one CPU; beyond, the whole ASID goes */
 #define UNMAP_BATCH 64  /* unmaps gathered at most */
