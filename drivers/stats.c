@@ -235,8 +235,8 @@ void stats_print_json(const char *board)
     json_net();
     json_pages();
     console_print("\"messages\": {\"total\": %u, \"free\": %u}, ", message_pool_total(), message_pool_free());
-    console_print("\"copied\": {\"payload_bytes\": %lu, \"inline_bytes\": %lu}, ", copied_payload(),
-                  copied_inline());
+    console_print("\"copied\": {\"payload_bytes\": %lu, \"inline_bytes\": %lu, \"block_bytes\": %lu}, ",
+                  copied_payload(), copied_inline(), counter_sum(COUNT_BLOCK_BYTES));
     console_print("\"tlb\": {\"local\": %lu, \"broadcast\": %lu, \"reissued\": %lu, \"queued\": %lu, ",
                   counter_sum(COUNT_TLB_LOCAL), counter_sum(COUNT_TLB_BROADCAST),
                   counter_sum(COUNT_TLB_REISSUED), counter_sum(COUNT_TLB_QUEUED));

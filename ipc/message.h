@@ -32,8 +32,8 @@ struct thread;
 #define MESSAGE_REQUEST (1u << 1) /* the answer goes to a reply port: ipc/request.h */
 #define MESSAGE_CHARGED                                                                                      \
     (1u << 2) /* in a port: counted among those that its sender may have there, ipc/service.h */
-#define MESSAGE_BOOKS   (1u << 3) /* it has books: their pages are counted by message_pages() */
-#define MESSAGE_BLOCKS  (1u << 4) /* it has small blocks: ipc/block.h */
+#define MESSAGE_BOOKS  (1u << 3) /* it has books: their pages are counted by message_pages() */
+#define MESSAGE_BLOCKS (1u << 4) /* it has small blocks: ipc/block.h */
 
 /* Its pieces are not all plain pages. */
 #define MESSAGE_PIECES (MESSAGE_BOOKS | MESSAGE_BLOCKS)

@@ -75,24 +75,44 @@ static void readers_complete(struct page *page)
 
 /* ---- Making one ---- */
 
-/* A page from the pool is bound from the start. Whoever just looks at it under its lock finds nothing and lets go. */
-static void page_take_bound(uint32_t number, uint32_t book, uint16_t length, uint64_t now)
+/* A piece of the list loses bytes at its front or its end. */
+static void piece_narrow(struct baton_piece *piece, struct sums *sums, uint32_t front, uint32_t back)
 {
-    struct page *page = &page_table[number];
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
+    struct bound *bound = &page_bindings[piece->page].bound;
 
-    do {
-        state &= ~STATE_LOCK;
-        invariant(!state_total(state) && !(state & STATE_PENDING), "page 1, 4");
-        next = (state & STATE_CACHED) | STATE_OWNER(PAGE_BOUND) | STATE_TOTAL(1) | STATE_FILLER(PAGE_NOBODY);
-    } while (
-        !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
-    __atomic_store_n(&page->changed, now, __ATOMIC_RELAXED);
-    union binding *binding = &page_bindings[number];
-    __atomic_store_n(&binding->bound.book, book, __ATOMIC_RELAXED);
-    binding->bound.touched = UNTOUCHED;
-    binding->bound.offset = 0;
-    binding->bound.length = length;
+    piece->offset = (uint16_t)(piece->offset + front);
+    piece->length = (uint16_t)(piece->length - front - back);
+    bound->offset = piece->offset;
+    bound->length = piece->length;
+    sums->bytes -= front + back;
+}
+
+/*
+ * Pages from the pool are bound from the start, whole. This and pages_free_untouched() are most of what a big message costs that
+ * nobody looks at, so they are written to be short.
+ */
+static void pages_take_bound(const uint32_t *pages, unsigned count, uint32_t book, struct baton_piece *list)
+{
+    const uint64_t taken = STATE_OWNER(PAGE_BOUND) | STATE_TOTAL(1) | STATE_FILLER(PAGE_NOBODY);
+    const struct bound bound = {.book = book, .touched = UNTOUCHED, .length = PAGE_SIZE};
+    struct page *const table = page_table;
+    union binding *const bindings = page_bindings;
+    uint64_t now = arch_counter_peek();
+
+    for (const uint32_t *end = pages + count; pages < end; list++) {
+        const uint32_t number = *pages++;
+        struct page *page = &table[number];
+        uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
+        do {
+            state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
+            invariant(!(state & (STATE_TOTAL(0xffff) | STATE_PENDING)), "page 1, 4");
+            next = (state & STATE_CACHED) | taken;
+        } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELAXED,
+                                              __ATOMIC_RELAXED));
+        __atomic_store_n(&page->changed, now, __ATOMIC_RELAXED);
+        bindings[number].bound = bound;
+        *list = (struct baton_piece){.page = number, .length = PAGE_SIZE};
+    }
 }
 
 /* Pages that were not used after all. */
@@ -127,14 +147,11 @@ int book_get(struct space *space, uint32_t bytes)
     }
     struct page *page = &page_table[pages[count]];
     struct baton_book *list = list_open(page);
-    uint64_t now = arch_counter_peek();
-    uint32_t rest = bytes;
-    for (unsigned i = 0; i < count; i++, rest -= PAGE_SIZE) {
-        uint16_t length = (uint16_t)(rest < PAGE_SIZE ? rest : PAGE_SIZE);
-        page_take_bound(pages[i], pages[count], length, now);
-        list->piece[i] = (struct baton_piece){.page = pages[i], .length = length};
-    }
-    page_bindings[pages[count]].sums = (struct sums){.bytes = bytes, .touched = LAST, .count = count};
+    struct sums *sums = &page_bindings[pages[count]].sums;
+    *sums = (struct sums){.bytes = (uint32_t)(count * PAGE_SIZE), .touched = LAST, .count = count};
+    pages_take_bound(pages, count, pages[count], list->piece);
+    if (bytes & PAGE_MASK)
+        piece_narrow(&list->piece[count - 1], sums, 0, sums->bytes - bytes);
     uint64_t state = list_close(page, list, STATE_FILLER(PAGE_NOBODY) | STATE_BOOK);
     page_take_over(pages[count], space->number, STATE_CACHED, state);
     get_note(space, pages, count);
@@ -308,18 +325,6 @@ static void pieces_free(struct space *space, const struct baton_book *list, uint
     page_account(space, -(int)count);
 }
 
-/* A piece of the list loses bytes at its front or its end. */
-static void piece_narrow(struct baton_piece *piece, struct sums *sums, uint32_t front, uint32_t back)
-{
-    struct bound *bound = &page_bindings[piece->page].bound;
-
-    piece->offset = (uint16_t)(piece->offset + front);
-    piece->length = (uint16_t)(piece->length - front - back);
-    bound->offset = piece->offset;
-    bound->length = piece->length;
-    sums->bytes -= front + back;
-}
-
 /* How many pieces from `from` on, in steps of 1 or -1, have no more than `bytes` together; what is left of `bytes` after them. */
 static unsigned pieces_within(const struct baton_book *list, uint32_t from, int step, uint32_t count,
                               uint32_t *bytes)
@@ -382,39 +387,52 @@ int book_trim(struct space *space, uint32_t number, uint32_t front, uint32_t bac
 
 /* ---- The end of a book ---- */
 
-/* Nobody has mapped it while it was bound, and nothing of it is pending: one step, as in a device's hands. */
-static void untouched_free(uint32_t number, unsigned space, uint64_t now)
+/* Nobody has mapped them while they were bound, and nothing of them is pending: they go to the pool as they are. */
+static void pages_free_untouched(const struct baton_piece *list, unsigned count, unsigned space)
 {
-    struct page *page = &page_table[number];
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
+    struct page *const table = page_table;
+    uint32_t freed[BATON_BATCH];
+    uint64_t now = arch_counter_peek();
 
-    do {
-        state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
-        next = state & ~(STATE_OWNER(63) | STATE_TOTAL(0xffff));
-    } while (
-        !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
-    __atomic_store_n(&page->previous, (uint8_t)space, __ATOMIC_RELAXED);
-    __atomic_store_n(&page->changed, now, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < count; i++) {
+        struct page *page = &table[freed[i] = list[i].page];
+        uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
+        do {
+            state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
+            next = state & ~(STATE_OWNER(63) | STATE_TOTAL(0xffff));
+        } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELEASE,
+                                              __ATOMIC_RELAXED));
+        __atomic_store_n(&page->previous, (uint8_t)space, __ATOMIC_RELAXED);
+        __atomic_store_n(&page->changed, now, __ATOMIC_RELAXED);
+    }
+    for (unsigned i = 0; ledger_noting(cpu_self()) && i < count; i++) {
+        ledger_note(cpu_self(), LEDGER_RELEASE, space, freed[i], 0);
+        ledger_note(cpu_self(), LEDGER_FREED, 0, freed[i], 0);
+    }
+    pool_give(&page_pool, freed, count);
+}
+
+static void pages_free_touched(const struct baton_piece *list, unsigned count, unsigned space)
+{
+    uint32_t freed[BATON_BATCH];
+
+    for (unsigned i = 0; i < count; i++)
+        bound_free(&page_table[freed[i] = list[i].page], space);
+    unmap_flush();
+    page_pool_give(freed, count);
 }
 
 void book_dissolve(struct page *book, unsigned space)
 {
-    struct sums *sums = &page_bindings[page_number(book)].sums;
+    const struct sums *sums = &page_bindings[page_number(book)].sums;
     struct baton_book *list = list_open(book);
-    uint32_t freed[BATON_BATCH];
-    uint64_t now = arch_counter_peek();
 
-    for (uint32_t done = 0; done < sums->count;) {
-        unsigned part = 0;
-        for (; part < BATON_BATCH && done < sums->count; part++, done++) {
-            uint32_t number = freed[part] = list->piece[done].page;
-            if (page_bindings[number].bound.touched == UNTOUCHED)
-                untouched_free(number, space, now);
-            else
-                bound_free(&page_table[number], space);
-        }
-        unmap_flush();
-        page_pool_give(freed, part);
+    for (uint32_t done = 0; done < sums->count; done += BATON_BATCH) {
+        unsigned part = sums->count - done < BATON_BATCH ? sums->count - done : BATON_BATCH;
+        if (sums->touched == LAST)
+            pages_free_untouched(list->piece + done, part, space);
+        else
+            pages_free_touched(list->piece + done, part, space);
     }
     kernel_map_close(list);
 }

@@ -16,12 +16,14 @@ struct bound {
     uint32_t touched; /* the next one of the book's touched pages; LAST; UNTOUCHED */
     uint16_t offset;  /* as the list says */
     uint16_t length;
+    uint32_t reserved;
 };
 
 struct sums {
     uint32_t bytes;
     uint32_t touched; /* first of the touched pages; LAST when there is none */
     uint32_t count;
+    uint32_t reserved;
 };
 
 union binding {

@@ -45,15 +45,41 @@ bool run_next(const struct baton_message *message, struct run *run)
     return true;
 }
 
+/*
+ * The entry of the list in which byte `offset` lies, or its count when it is longer; *offset becomes that in the entry. Most
+ * books have whole pages but for the first and the last: then it is a matter of division.
+ */
+static uint32_t entry_find(const struct baton_book *list, uint32_t *offset)
+{
+    uint32_t entry = 0, first = list->piece[0].length, last = list->piece[list->count - 1].length;
+
+    if (*offset >= list->bytes) {
+        *offset -= list->bytes;
+        return list->count;
+    }
+    if (*offset >= first && list->bytes - first - last == (list->count - 2) * BATON_PAGE_BYTES) {
+        entry = 1 + (*offset - first) / BATON_PAGE_BYTES;
+        *offset = (*offset - first) % BATON_PAGE_BYTES;
+        return entry;
+    }
+    for (; *offset >= list->piece[entry].length; entry++)
+        *offset -= list->piece[entry].length;
+    return entry;
+}
+
 bool run_find(const struct baton_message *message, uint32_t offset, struct run *run)
 {
     bool there = run_begin(message, run);
 
     while (there && offset >= run->length) {
         const struct baton_piece *piece = run->piece < 0 ? NULL : &message->piece[run->piece];
-        if (piece && piece_is_book(piece) && !run->entry && offset >= piece_bytes(piece)) {
-            offset -= piece_bytes(piece);
-            run->entry = piece->length - 1u;
+        if (piece && piece_is_book(piece)) {
+            run->entry = entry_find(baton_book_list(piece->page), &offset);
+            if (run->entry < piece->length) {
+                run_fill(message, run);
+                break;
+            }
+            run->entry--;
         } else {
             offset -= run->length;
         }
