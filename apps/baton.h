@@ -163,6 +163,18 @@ int baton_request(int port, struct baton_message *request, int reply_port, uint6
  */
 int baton_request_cancel(int reply_port, uint64_t tag);
 
+/*
+ * baton_reply and baton_receive in one: answers the request that came with `token` by `message`, and waits at `port`, as
+ * baton_receive does, for the next message, which it puts into the same struct. Returns 1. What a server of calls lives by.
+ *
+ * Ownership: BATON_ETIMEOUT, BATON_EEMPTY and BATON_EDEAD: the answer is given, and nothing came. After every other error
+ * nothing has been done (BATON_EOWNER: the token is no good, or whoever asked is dead).
+ * Flags: BATON_TRUSTED for the answer; those of receive.
+ * Cost: one trap; a caller and a server on one CPU go straight to each other and back.
+ */
+int baton_reply_receive(int port, struct baton_message *message, uint64_t token, uint64_t flags,
+                        uint64_t timeout);
+
 /* ---- Messages. Nothing here traps unless it says so. ---- */
 
 /* Bytes in the message. */

@@ -56,6 +56,7 @@ enum baton_call {
     BATON_CALL_BOOK_TRIM,      /* book, bytes off the front, bytes off the end */
     BATON_CALL_SEND_ONE,       /* port, message, 0, flags, timeout: one message without a list of them */
     BATON_CALL_RECEIVE_ONE,    /* port, message, 0, flags, timeout */
+    BATON_CALL_REPLY_RECEIVE,  /* port, message, token, flags, timeout */
     BATON_CALL_COUNT
 };
 

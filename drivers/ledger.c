@@ -22,6 +22,7 @@ static const char *const call_names[BATON_CALL_COUNT] = {
     [BATON_CALL_RECEIVE] = "receive",
     [BATON_CALL_SEND_ONE] = "send",
     [BATON_CALL_RECEIVE_ONE] = "receive",
+    [BATON_CALL_REPLY_RECEIVE] = "reply_receive",
     [BATON_CALL_RPC] = "rpc",
     [BATON_CALL_REPLY] = "reply",
     [BATON_CALL_PAGE_GET] = "page_get",

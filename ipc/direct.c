@@ -14,6 +14,7 @@
 #include "ipc/port.h"
 #include "ipc/request.h"
 #include "ipc/rpc.h"
+#include "ipc/rpc_word.h"
 #include "ipc/sched.h"
 #include "ipc/service.h"
 #include "ipc/syscall_message.h"
@@ -346,12 +347,18 @@ int direct_out(struct service *service, uint64_t address, struct message *messag
     return LIKELY(to) ? put(service, to, message, flags) : DIRECT_NOT;
 }
 
+/* The call waits no more: what it does from here it does with one message. */
+INLINE void note_taken(const struct service *service)
+{
+    ledger_note(cpu_self(), LEDGER_TAKEN, service->space->number, LEDGER_NO_PAGE,
+                thread_self()->number | UINT64_C(1) << 16);
+}
+
 /* What the port gave; or what the call in full makes of it. */
 static int64_t take(struct service *service, struct baton_message *to, struct message *message,
                     const uint64_t *args)
 {
-    ledger_note(cpu_self(), LEDGER_TAKEN, service->space->number, LEDGER_NO_PAGE,
-                thread_self()->number | UINT64_C(1) << 16);
+    note_taken(service);
     if (!LIKELY(is_plain(message)))
         return syscall_deliver(service, args[1], message, args[3]);
     int result = put(service, to, message, args[3]);
@@ -364,47 +371,82 @@ static int64_t take(struct service *service, struct baton_message *to, struct me
     return 1;
 }
 
-/* Waits for a message by the port, or directly to where the service wants it. */
-static int64_t receive_wait(struct service *service, struct port *port, struct baton_message *to,
-                            const uint64_t *args)
+INLINE bool running(const struct service *service)
+{
+    return __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING;
+}
+
+INLINE bool empty(const struct port *port)
+{
+    return __atomic_load_n(&port->head, __ATOMIC_RELAXED) == __atomic_load_n(&port->tail, __ATOMIC_RELAXED);
+}
+
+/* As thread_park; `next` is a parked thread of this CPU whose turn it is now, or NULL. */
+INLINE bool park(uint64_t deadline, struct thread *next)
+{
+    if (next && deadline == UINT64_MAX && sched_hand_over(next))
+        return true;
+    if (next)
+        thread_wake(next);
+    return thread_park(deadline);
+}
+
+/* Waits for a message by the port, or directly to where the service wants it. The turn of `next` comes in any case. */
+INLINE int64_t receive_wait(struct service *service, struct port *port, struct baton_message *to,
+                            const uint64_t *args, struct thread *next)
 {
     uint64_t deadline = args[4] == BATON_FOREVER ? UINT64_MAX : timer_deadline(args[4]);
     struct thread *self = thread_self();
     struct message *message = NULL;
-    bool in_time = args[4], delivered = false;
+    bool in_time = args[4];
 
-    if (!in_time)
-        return BATON_EEMPTY;
-    while (in_time && !delivered && !message &&
-           __atomic_load_n(&service->state, __ATOMIC_RELAXED) == SERVICE_RUNNING) {
+    while (in_time && !message && running(service)) {
         self->direct_port = port;
         self->direct = to;
         port_receiver_add(port, self);
-        if (!port_depth(port))
-            in_time = thread_park(deadline);
-        port_receiver_remove(port, self);
-        delivered = !self->direct;
-        self->direct = NULL;
+        if (LIKELY(empty(port))) {
+            in_time = park(deadline, next);
+            next = NULL;
+        }
+        if (__atomic_load_n(&port->receivers.count, __ATOMIC_RELAXED))
+            port_receiver_remove(port, self);
         self->direct_port = NULL;
-        message = delivered ? NULL : port_take_one(port);
+        if (!self->direct) {
+            note_taken(service);
+            return 1;
+        }
+        self->direct = NULL;
+        message = port_take_one(port);
     }
-    if (delivered)
-        return 1;
-    return message ? take(service, to, message, args) : in_time ? BATON_EDEAD : BATON_ETIMEOUT;
+    if (next)
+        thread_wake(next);
+    if (message)
+        return take(service, to, message, args);
+    return in_time ? BATON_EDEAD : args[4] ? BATON_ETIMEOUT : BATON_EEMPTY;
+}
+
+/* The port and the place of a receive that is plain so far; NULL else. */
+INLINE struct baton_message *receive_place(const struct service *service, const uint64_t *args,
+                                           uint64_t flags, struct port **port)
+{
+    uint32_t source, owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
+
+    *port = port_of(service, args[0], RIGHT_RECEIVE, &source);
+    bool plain =
+        *port && !(args[3] & ~flags) && (!owned || owned < service->space->page_limit) && unwatched();
+    return LIKELY(plain) ? place(service, args[1]) : NULL;
 }
 
 int64_t direct_receive(struct service *service, const uint64_t *args)
 {
-    uint32_t source, owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
-    struct port *port = port_of(service, args[0], RIGHT_RECEIVE, &source);
-    bool plain = port && !args[2] && !(args[3] & ~(BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) &&
-                 (!owned || owned < service->space->page_limit) && unwatched();
-    struct baton_message *to = LIKELY(plain) ? place(service, args[1]) : NULL;
+    struct port *port;
+    struct baton_message *to =
+        args[2] ? NULL : receive_place(service, args, BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER, &port);
 
     if (!LIKELY(to))
         return syscall_receive_one(service, args);
     struct message *message = port_take_one(port);
-    return LIKELY(message) ? take(service, to, message, args) : receive_wait(service, port, to, args);
+    return LIKELY(message) ? take(service, to, message, args) : receive_wait(service, port, to, args, NULL);
 }
 
 /* ---- Call and reply ---- */
@@ -416,16 +458,16 @@ INLINE struct thread *receiver_waiting(const struct cpu *cpu, const struct port 
     struct thread *thread = __atomic_load_n(&port->receivers.first, __ATOMIC_RELAXED);
 
     if (!thread || thread->cpu != cpu->number || thread->direct_port != port || !thread->direct ||
-        port_depth(port) || __atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+        !empty(port) || __atomic_load_n(&port->closed, __ATOMIC_RELAXED))
         return NULL;
     return thread;
 }
 
 /* From one service's memory to that of another, whose thread waits for it. */
-INLINE void hand_over(struct service *from, struct thread *to, const struct baton_message *message,
-                      const struct header *header, uint32_t source, uint64_t token)
+INLINE void hand_over(struct cpu *cpu, struct service *from, struct thread *to,
+                      const struct baton_message *message, const struct header *header, uint32_t source,
+                      uint64_t token)
 {
-    struct cpu *cpu = cpu_self();
     struct baton_message *out = to->direct;
 
     header_write(out, header, source, token);
@@ -436,11 +478,11 @@ INLINE void hand_over(struct service *from, struct thread *to, const struct bato
     to->service->counts[cpu->number].messages_in++;
 }
 
-/* Inline data alone, in a message that does not contradict itself. */
+/* Inline data alone, in a message that does not contradict itself: no pieces and no flags, and the length is the data's. */
 INLINE bool header_read_inline(struct header *header, const struct baton_message *from)
 {
-    return header_read(header, from) && !piece_count(header->shape) &&
-           inline_length(header->shape) == (uint32_t)header->shape;
+    return LIKELY(header_read(header, from) && !(header->shape >> 48) &&
+                  inline_length(header->shape) == (uint32_t)header->shape);
 }
 
 int64_t direct_rpc(struct service *service, const uint64_t *args)
@@ -449,39 +491,91 @@ int64_t direct_rpc(struct service *service, const uint64_t *args)
     struct thread *self = cpu->current;
     uint32_t source = 0;
     struct header header;
-    struct message *reply;
     struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
     bool plain =
         port && !(args[3] & ~(BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) && unwatched();
-    struct thread *receiver = plain ? receiver_waiting(cpu, port) : NULL;
-    struct baton_message *from = receiver ? place(service, args[1]) : NULL, *to = place(service, args[2]);
+    struct thread *receiver = LIKELY(plain) ? receiver_waiting(cpu, port) : NULL;
+    struct baton_message *from = LIKELY(receiver) ? place(service, args[1]) : NULL;
+    struct baton_message *to = args[1] == args[2] ? from : place(service, args[2]);
 
-    if (!from || !to || !header_read_inline(&header, from))
+    if (!LIKELY(from && to) || !header_read_inline(&header, from))
         return syscall_rpc(service, args);
-    uint64_t deadline = args[4] == BATON_FOREVER ? UINT64_MAX : timer_deadline(args[4]);
-    hand_over(service, receiver, from, &header, source, rpc_begin_held(receiver->service));
+    hand_over(cpu, service, receiver, from, &header, source, rpc_begin_held(self, receiver->service));
     self->direct = to;
-    if (deadline != UINT64_MAX || !sched_hand_over(receiver))
+    bool gone = LIKELY(args[4] == BATON_FOREVER) && sched_hand_over(receiver);
+    if (LIKELY(gone && !self->direct)) {
+        rpc_cancel(); /* it is answered */
+        note_taken(service);
+        return 0;
+    }
+    if (!gone)
         thread_wake(receiver);
-    int error = rpc_wait(&reply, deadline);
+    struct message *reply;
+    int error = rpc_wait(&reply, args[4] == BATON_FOREVER ? UINT64_MAX : timer_deadline(args[4]));
     self->direct = NULL;
     if (error)
         return error;
-    return reply == RPC_DIRECT ? 0 : syscall_answered(service, args[2], reply, args[3]);
+    if (reply != RPC_DIRECT)
+        return syscall_answered(service, args[2], reply, args[3]);
+    note_taken(service);
+    return 0;
+}
+
+/* Writes the answer to where its caller, who waits on this CPU, wants it: the caller; NULL: nothing was done. */
+INLINE struct thread *answer(struct service *service, uint64_t token, uint64_t address)
+{
+    struct cpu *cpu = cpu_self();
+    struct header header;
+    struct thread *caller = rpc_caller(token);
+    bool here = caller && caller->cpu == cpu->number && caller->direct && !caller->direct_port;
+    struct baton_message *from = LIKELY(here) ? place(service, address) : NULL;
+
+    if (!LIKELY(from) || !header_read_inline(&header, from) || !LIKELY(rpc_claim_of(caller, token, service)))
+        return NULL;
+    hand_over(cpu, service, caller, from, &header,
+              BATON_SOURCE_SERVICE + (uint32_t)(service->row - appliance.services), 0);
+    rpc_answer_set(caller, RPC_DIRECT);
+    return caller;
 }
 
 int64_t direct_reply(struct service *service, const uint64_t *args)
 {
-    struct cpu *cpu = cpu_self();
-    struct header header;
-    struct thread *caller = args[2] & ~BATON_TRUSTED || !unwatched() ? NULL : rpc_caller(args[0]);
-    bool here = caller && caller->cpu == cpu->number && caller->direct && !caller->direct_port;
-    struct baton_message *from = here ? place(service, args[1]) : NULL;
+    bool plain = !(args[2] & ~BATON_TRUSTED) && unwatched();
+    struct thread *caller = LIKELY(plain) ? answer(service, args[0], args[1]) : NULL;
 
-    if (!from || !header_read_inline(&header, from) || !rpc_claim(args[0], service))
+    if (!LIKELY(caller))
         return syscall_reply(service, args);
-    hand_over(service, caller, from, &header,
-              BATON_SOURCE_SERVICE + (uint32_t)(service->row - appliance.services), 0);
-    rpc_answer(caller, RPC_DIRECT);
+    thread_wake(caller);
     return 0;
+}
+
+/* In two, as the service could have done it. */
+static __attribute__((noinline)) int64_t reply_then_receive(struct service *service, const uint64_t *args)
+{
+    const uint64_t reply[] = {args[2], args[1], args[3] & BATON_TRUSTED};
+    const uint64_t receive[] = {args[0], args[1], 0, args[3] & ~BATON_TRUSTED, args[4]};
+    const struct handle *handle = service_handle(service, args[0]);
+    int64_t result = !handle ? BATON_EHANDLE : !(handle->rights & RIGHT_RECEIVE) ? BATON_ERIGHT : 0;
+
+    uint32_t owned = __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED);
+
+    if (!result && owned && owned >= service->space->page_limit)
+        result = BATON_ELIMIT;
+    if (!result && receive[3] & ~(BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER | BATON_BLOCK_ROOM))
+        result = BATON_EINVAL;
+    if (!result)
+        result = syscall_reply(service, reply);
+    if (result)
+        return result == BATON_EDEAD ? BATON_EOWNER : result;
+    return direct_receive(service, receive);
+}
+
+int64_t direct_reply_receive(struct service *service, const uint64_t *args)
+{
+    struct port *port;
+    struct baton_message *to =
+        receive_place(service, args, BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER, &port);
+    struct thread *caller = LIKELY(to) ? answer(service, args[2], args[1]) : NULL;
+
+    return LIKELY(caller) ? receive_wait(service, port, to, args, caller) : reply_then_receive(service, args);
 }

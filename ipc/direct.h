@@ -34,5 +34,6 @@ int64_t direct_send(struct service *service, const uint64_t *args);
 int64_t direct_receive(struct service *service, const uint64_t *args);
 int64_t direct_rpc(struct service *service, const uint64_t *args);
 int64_t direct_reply(struct service *service, const uint64_t *args);
+int64_t direct_reply_receive(struct service *service, const uint64_t *args);
 
 #endif

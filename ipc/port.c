@@ -77,8 +77,11 @@ static void waiters_remove(struct waiters *waiters, struct thread *thread)
 static __attribute__((noinline)) void waiters_wake_all(struct waiters *waiters)
 {
     spin_lock(&waiters->lock);
-    for (struct thread *thread = waiters->first; thread; thread = thread->wait_next[waiters->link])
+    /* The next one is read before the wake, which orders it: who is woken, and finds the count 0, may link itself anew */
+    for (struct thread *thread = waiters->first, *next; thread; thread = next) {
+        next = thread->wait_next[waiters->link];
         thread_wake(thread);
+    }
     waiters->first = NULL;
     __atomic_store_n(&waiters->count, 0, __ATOMIC_RELAXED);
     spin_unlock(&waiters->lock);

@@ -29,14 +29,8 @@ struct thread;
 /* The calling thread asks: marks `request` as its own. Before it is sent. */
 void rpc_begin(struct message *request);
 
-/* The same for a request that goes to `service` at once, by ipc/direct.h: returns the token. */
-uint64_t rpc_begin_held(const struct service *service);
-
 /* The thread that waits for the answer with this token, if it is any good; NULL for a token that is none of a call. */
 struct thread *rpc_caller(uint64_t token);
-
-/* What rpc_wait finds, and rpc_answer is given, for a reply that lies where the caller wants it already: ipc/direct.h. */
-#define RPC_DIRECT ((struct message *)1)
 
 /* The request could not be sent: as if it had not begun. */
 void rpc_cancel(void);

@@ -347,7 +347,14 @@ bool sched_hand_over(struct thread *next)
         return true;
     }
     from->tls = arch_sysreg_read(tpidr_el0);
-    current_set(cpu, next);
+    /* As current_set, of which nothing else applies to such two */
+    instructions_count(cpu, from);
+    cpu->current = next;
+    cpu->switched = arch_counter_peek();
+    ledger_note(cpu, LEDGER_RUN, next->space->number, LEDGER_NO_PAGE, next->number);
+    table_switch(next->space->table);
+    fp_switch(cpu, next);
+    arch_sysreg_write(tpidr_el0, next->tls);
     context_switch(&from->context, &next->context);
     return true;
 }

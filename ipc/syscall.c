@@ -203,6 +203,7 @@ typedef int64_t (*call)(struct service *service, const uint64_t *args);
 static const call calls[BATON_CALL_COUNT] = {
     [BATON_CALL_SEND] = syscall_send,
     [BATON_CALL_RECEIVE] = syscall_receive,
+    [BATON_CALL_REPLY_RECEIVE] = direct_reply_receive,
     [BATON_CALL_SEND_ONE] = direct_send,
     [BATON_CALL_RECEIVE_ONE] = direct_receive,
     [BATON_CALL_RPC] = direct_rpc,

@@ -207,7 +207,7 @@ static void asid_settle(struct table *table, unsigned cpu)
 }
 
 /* True when the table's ASID is of this generation and was made live without the lock. */
-static bool asid_settle_fast(struct table *table, unsigned cpu)
+static inline __attribute__((always_inline)) bool asid_settle_fast(struct table *table, unsigned cpu)
 {
     uint64_t value = __atomic_load_n(&table->asid, __ATOMIC_RELAXED);
     uint64_t live = __atomic_load_n(&asid.live[cpu], __ATOMIC_RELAXED);
@@ -236,22 +236,37 @@ static __attribute__((noinline)) void table_settle(struct table *table, unsigned
         arch_dsb_ish();
 }
 
-void table_switch(struct table *table)
+static __attribute__((noinline)) void table_switch_any(struct table *table)
 {
     struct cpu *cpu = cpu_self();
 
-    if (cpu->live == table)
-        return;
     unmap_poll(); /* what the service that ran here left to be unmapped ends with its turn */
     bool settled = asid_settle_fast(table, cpu->number);
-    if (__builtin_expect(!settled || !(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) >> cpu->number & 1),
-                         0))
+    if (!settled || !(__atomic_load_n(&table->cpus, __ATOMIC_RELAXED) >> cpu->number & 1))
         table_settle(table, cpu->number, settled);
     cpu->live = table;
     cpu->counters[COUNT_SWITCHES]++;
     arch_table_set(table->pages.root, table_asid(table));
     ledger_note(cpu, LEDGER_SWITCH, 0, LEDGER_NO_PAGE,
                 (uint64_t)(table - tables) | (uint64_t)table_asid(table) << 8);
+}
+
+/* The common case without a call: nothing to pass on, nobody watches, and the table is known here under a good number. */
+void table_switch(struct table *table)
+{
+    struct cpu *cpu = cpu_self();
+
+    if (cpu->live == table)
+        return;
+    bool plain = !unmap_wanted(cpu->number) && !ledger_noting(cpu) &&
+                 __atomic_load_n(&table->cpus, __ATOMIC_RELAXED) >> cpu->number & 1;
+    if (__builtin_expect(!plain || !asid_settle_fast(table, cpu->number), 0)) {
+        table_switch_any(table);
+        return;
+    }
+    cpu->live = table;
+    cpu->counters[COUNT_SWITCHES]++;
+    arch_table_set(table->pages.root, table_asid(table));
 }
 
 /* Makes no table live on this CPU. ASID 0 belongs to none, and nothing is mapped under it. */

@@ -132,9 +132,13 @@ void unmap_complete_all(struct unmap_record *const *records, unsigned count);
 
 /* This CPU's pass. unmap_poll: when there is something to do; two loads when not. */
 void unmap_pass(void);
+static inline bool unmap_wanted(unsigned cpu)
+{
+    return __builtin_expect(__atomic_load_n(&unmap_cpus[cpu].wanted, __ATOMIC_RELAXED), 0);
+}
 static inline void unmap_poll(void)
 {
-    if (__builtin_expect(__atomic_load_n(&unmap_cpus[cpu_number()].wanted, __ATOMIC_RELAXED), 0))
+    if (unmap_wanted(cpu_number()))
         unmap_pass();
 }
 

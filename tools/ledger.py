@@ -20,7 +20,8 @@ EVENTS = ["nothing", "get", "send", "receive", "duplicate", "release", "filled",
           "policy", "call", "taken", "return", "run", "told", "copy"]
 CALLS = ["send", "receive", "rpc", "reply", "page_get", "page_duplicate", "page_release", "port_find", "thread_start",
          "yield", "sleep", "exit", "log", "counters", "setting", "thread_move", "request", "request_cancel",
-         "book_get", "book_bind", "book_unbind", "book_trim", "send_one", "receive_one"]
+         "book_get", "book_bind", "book_unbind", "book_trim", "send_one", "receive_one",
+         "reply_receive"]
 POLICIES = ["copy", "synchronous", "dash", "path"]  # enum policy
 KINDS = ["synchronous", "fast", "slow"]  # enum unmap_kind
 COMPLETIONS = ["numbers compared", "issued again", "by interrupts"]

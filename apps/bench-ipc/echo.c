@@ -82,22 +82,27 @@ static bool look_at(struct baton_message *message)
     return ++seen != SPOILED_ONE || !spoil || !mistreat(message);
 }
 
+/* Until an order comes, or what is neither a call nor to be sent back. */
 static void one(void)
 {
     static struct baton_message message;
 
-    if (baton_receive(in, &message, flags, BATON_FOREVER) < 0)
-        abort();
-    if (message.type & ORDER) {
-        order(&message);
+    int result = baton_receive(in, &message, flags, BATON_FOREVER);
+    while (result > 0 && !(message.type & ORDER) && look_at(&message)) {
+        if (message.reply) {
+            result = baton_reply_receive(in, &message, message.reply, flags, BATON_FOREVER);
+            continue;
+        }
+        if (freeing)
+            baton_message_free(&message);
+        else
+            send_back(&message);
         return;
     }
-    if (!look_at(&message))
-        return;
-    if (freeing)
-        baton_message_free(&message);
-    else
-        send_back(&message);
+    if (result < 0)
+        abort();
+    if (message.type & ORDER)
+        order(&message);
 }
 
 /* As many as there are; an order comes alone. */

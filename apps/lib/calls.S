@@ -37,6 +37,7 @@
     call baton_book_trim, 21
     call baton_call_send_one, 22
     call baton_call_receive_one, 23
+    call baton_reply_receive, 24
 
     /* Any number: int64_t baton_call_raw(number, a0, .. a5). For tests of the kernel's own checks. */
     .section .text.baton_call_raw, "ax"
