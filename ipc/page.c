@@ -234,10 +234,12 @@ int page_duplicate(struct space *space, uint32_t number)
     if (page_slot(page, space->number)) {
         page_downgrade(page, 0);
         result = state & STATE_BOOK ? book_duplicate(space, page) : page_slot_gain(page, space->number);
+        if (!result)
+            ledger_note(cpu_self(), LEDGER_DUPLICATE, space->number, number, page_total(page));
+        page_unlock(page, state);
+    } else {
+        page_unlock_unchanged(page, state);
     }
-    if (!result)
-        ledger_note(cpu_self(), LEDGER_DUPLICATE, space->number, number, page_total(page));
-    page_unlock(page, state);
     if (result)
         page_account(space, -1);
     return result;
@@ -258,28 +260,30 @@ static int release_one(struct space *space, uint32_t number, bool *freed, bool *
     struct slot *slot = page_slot(page, space->number);
     if (!slot && seed(SEED_DOUBLE_RELEASE) && page->used)
         slot = &page->slots[0];
-    bool book = slot && state & STATE_BOOK;
+    if (!slot) {
+        page_unlock_unchanged(page, state);
+        return BATON_EOWNER;
+    }
+    bool book = state & STATE_BOOK;
     if (book) {
         state = book_lose(space, page, state, 1);
         if (space->number)
             page_account(space, 1 - (int)book_pages(number));
     }
-    if (slot) {
-        uint32_t total = page_total(page);
-        *kept = total == 1 && page_set_keeps(space, page);
-        page_slot_lose(page, slot, total > 1, LOSE_RELEASE | (*kept ? LOSE_KEEP : 0));
-        ledger_note(cpu_self(), LEDGER_RELEASE, space->number, number, total - 1);
-        *freed = !page->used;
-        if (*freed && !*kept) /* of a trust set: other tables have it too (page 9) */
-            page_unmap(page, page_record(page)->mapped, false, LOSE_RELEASE);
-    }
+    uint32_t total = page_total(page);
+    *kept = total == 1 && page_set_keeps(space, page);
+    page_slot_lose(page, slot, total > 1, LOSE_RELEASE | (*kept ? LOSE_KEEP : 0));
+    ledger_note(cpu_self(), LEDGER_RELEASE, space->number, number, total - 1);
+    *freed = !page->used;
+    if (*freed && !*kept) /* of a trust set: other tables have it too (page 9) */
+        page_unmap(page, page_record(page)->mapped, false, LOSE_RELEASE);
     if (*freed)
         page_unlock_gathered(page, state);
     else
         page_unlock(page, state);
     if (book && *freed)
         book_dissolve(page, space->number);
-    return slot ? 0 : BATON_EOWNER;
+    return 0;
 }
 
 int page_release_batch(struct space *space, const uint32_t *pages, unsigned count)

@@ -88,26 +88,26 @@ static uint32_t release_whole(struct page *page, unsigned space, bool *freed)
 {
     uint64_t state = page_lock(page);
     struct slot *slot = page_slot(page, space);
-    bool book = slot && state & STATE_BOOK;
-    uint32_t count = 0, pages = book ? book_pages(page_number(page)) : 1;
 
     *freed = false;
-    if (slot) {
-        bool shared = page_total(page) > 1;
-        count = slot->count;
-        if (book)
-            state = book_lose(space_at(space), page, state, count);
-        slot->count = 1;
-        page_slot_lose(page, slot, shared, LOSE_RELEASE);
-        ledger_note(cpu_self(), LEDGER_RELEASE, space, page_number(page), page_total(page));
-        *freed = !page->used;
-        if (*freed)
-            page_unmap(page, page_record(page)->mapped, false, LOSE_RELEASE);
+    if (!slot) {
+        page_unlock_unchanged(page, state);
+        return 0;
     }
-    if (*freed)
+    bool book = state & STATE_BOOK, shared = page_total(page) > 1;
+    uint32_t count = slot->count, pages = book ? book_pages(page_number(page)) : 1;
+    if (book)
+        state = book_lose(space_at(space), page, state, count);
+    slot->count = 1;
+    page_slot_lose(page, slot, shared, LOSE_RELEASE);
+    ledger_note(cpu_self(), LEDGER_RELEASE, space, page_number(page), page_total(page));
+    *freed = !page->used;
+    if (*freed) {
+        page_unmap(page, page_record(page)->mapped, false, LOSE_RELEASE);
         page_unlock_gathered(page, state);
-    else
+    } else {
         page_unlock(page, state);
+    }
     if (book && *freed)
         book_dissolve(page, space);
     return count * pages;
@@ -192,7 +192,7 @@ void page_describe(uint32_t number, struct page_info *info)
     info->hull_start = state_hull_start(state);
     info->hull_end = state_hull_end(state);
     info->cached = state & STATE_CACHED;
-    page_unlock(page, state);
+    page_unlock_unchanged(page, state);
     if (bound)
         book_describe(page, info);
     arch_irq_restore(flags);

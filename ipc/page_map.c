@@ -95,13 +95,16 @@ int page_map(struct space *space, const struct baton_piece *pieces, unsigned cou
             continue;
         }
         uint64_t state = page_lock(page);
-        if (!page_slot(page, space->number))
+        if (!page_slot(page, space->number)) {
+            page_unlock_unchanged(page, state);
             result = BATON_EOWNER;
-        else if (!pagetable_ipc_entry(&space->table->pages, pieces[i].page)) {
+            continue;
+        }
+        if (!pagetable_ipc_entry(&space->table->pages, pieces[i].page)) {
             state = own_map(space, page, state);
             made = true;
         }
-        if (state & STATE_BOOK && page_slot(page, space->number)) {
+        if (state & STATE_BOOK) {
             book_map(space, page);
             made = true;
         }
@@ -127,10 +130,12 @@ enum page_fault_result page_fault(struct space *space, uint64_t address, bool wr
         return PAGE_FAULT_MAPPED;
     }
     uint64_t state = page_lock(page);
-    struct slot *slot = page_slot(page, space->number);
-    if (!slot) /* bound by another thread just now: the access is repeated, and finds the book */
-        result = page_is_bound(state) ? PAGE_FAULT_MAPPED : PAGE_FAULT_NOT_OWNER;
-    else if (write && (page_total(page) > 1 || state & STATE_BOOK))
+    if (!page_slot(page, space->number)) {
+        page_unlock_unchanged(page, state);
+        /* Bound by another thread just now: the access is repeated, and finds the book */
+        return page_is_bound(state) ? PAGE_FAULT_MAPPED : PAGE_FAULT_NOT_OWNER;
+    }
+    if (write && (page_total(page) > 1 || state & STATE_BOOK))
         result = PAGE_FAULT_READ_ONLY;
     else
         state = own_map(space, page, state);

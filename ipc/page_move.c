@@ -80,8 +80,12 @@ static int send_locked(struct space *space, struct page *page, const struct bato
     struct slot *slot = page_slot(page, space->number);
     bool duplicate = flags & PAGE_SEND_DUPLICATE, shared = page_total(page) > 1, alone = false;
     unsigned how = flags & PAGE_SEND_TRUSTED ? LOSE_TRUSTED : 0;
-    int result = !slot ? BATON_EOWNER : state & STATE_BOOK ? BATON_EINVAL : 0; /* that is book_send()'s */
+    int result = state & STATE_BOOK ? BATON_EINVAL : 0; /* that is book_send()'s */
 
+    if (!slot) {
+        page_unlock_unchanged(page, state);
+        return BATON_EOWNER;
+    }
     if (!duplicate && stays_in_set(space, to, page))
         how |= LOSE_KEEP;
     if (!result && seed(SEED_PENDING_LOST))
@@ -123,7 +127,7 @@ static __attribute__((noinline)) int send_any(struct space *space, struct page *
 {
     struct cpu *cpu = cpu_self();
 
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_ACQUIRE); /* and the record that goes with it */
     while (!(flags & PAGE_SEND_DUPLICATE) &&
            (state & STATE_SOLE) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
            hull_allows(state, piece, to)) {
@@ -133,7 +137,7 @@ static __attribute__((noinline)) int send_any(struct space *space, struct page *
             return 0;
         }
         if (!__atomic_compare_exchange_n(&page->state, &state, sent_state(state, piece), true,
-                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             continue;
         if (seed(SEED_PENDING_LOST))
             pending_lose(page);
@@ -230,7 +234,7 @@ static __attribute__((noinline)) int receive_any(struct space *space, struct pag
                                                  struct baton_piece *piece, bool trust)
 {
     struct cpu *cpu = cpu_self();
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_ACQUIRE); /* and the record that goes with it */
 
     while (receive_is_plain(space, page, state, trust)) {
         uint64_t next = state | STATE_OWNER(space->number);

@@ -188,6 +188,12 @@ uint64_t page_lock(struct page *page);
 void page_unlock(struct page *page, uint64_t state);
 void page_unlock_gathered(struct page *page, uint64_t state);
 
+/* Lets go of a page of which the caller has no part: nothing has changed, and the record may be another's to write. */
+static inline void page_unlock_unchanged(struct page *page, uint64_t state)
+{
+    __atomic_store_n(&page->state, state, __ATOMIC_RELEASE);
+}
+
 /* All ownerships. Lock held. */
 uint32_t page_total(const struct page *page);
 
