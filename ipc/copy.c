@@ -5,6 +5,7 @@
 #include "core/ledger.h"
 #include "core/log.h"
 #include "ipc/page.h"
+#include "ipc/page_book.h"
 #include "ipc/page_set.h"
 #include "ipc/page_state.h"
 #include "mm/kernel_map.h"
@@ -79,6 +80,8 @@ static void pages_return(const struct space *space, const struct baton_piece *pi
 
     for (unsigned i = 0; i < count; i++) {
         bool in_pool;
+        if (pieces[i].offset & BATON_PIECE_BLOCK)
+            continue; /* its number is no page's: the message has it alone */
         if (page_give_up(space, pieces[i].page, &in_pool)) {
             if (in_pool)
                 keep[kept++] = pieces[i].page;
@@ -110,6 +113,17 @@ static int piece_copy(const struct space *from, const struct baton_piece *piece,
     return result;
 }
 
+/* What the piece shows of a page of the kernel's, and the sender never saw, becomes zero. */
+static void hull_make(const struct baton_piece *piece)
+{
+    struct page *page = &page_table[piece->page];
+
+    if (!hull_covers(__atomic_load_n(&page->state, __ATOMIC_RELAXED), piece)) {
+        uint64_t state = page_lock(page);
+        page_unlock(page, page_reveal(page, state, 0, page->used == 1)); /* as above */
+    }
+}
+
 /* The sender's page becomes the kernel's, as if it were sent to the sender: its translation stays. Then it is copied. */
 static int piece_take(struct space *from, const struct baton_piece *piece, uint32_t target)
 {
@@ -117,11 +131,7 @@ static int piece_take(struct space *from, const struct baton_piece *piece, uint3
 
     if (result)
         return result;
-    struct page *page = &page_table[piece->page];
-    if (!hull_covers(__atomic_load_n(&page->state, __ATOMIC_RELAXED), piece)) {
-        uint64_t state = page_lock(page);
-        page_unlock(page, page_reveal(page, state, 0, page->used == 1)); /* as above */
-    }
+    hull_make(piece);
     bytes_copy(piece, target);
     return 0;
 }
@@ -182,6 +192,31 @@ int copy_send(struct space *from, struct message *message, bool duplicate, const
         original->abi.pieces = abi->pieces;
     message->original = original;
     return 0;
+}
+
+int copy_piece(struct baton_piece *piece, const struct space *to)
+{
+    uint32_t target;
+
+    if (piece->offset & BATON_PIECE_BOOK) {
+        int book = book_copy(piece->page);
+        if (book < 0)
+            return book;
+        target = (uint32_t)book;
+    } else {
+        if (!target_get(to, piece, &target))
+            return BATON_ENOMEM;
+        hull_make(piece);
+        bytes_copy(piece, target);
+    }
+    piece->page = target;
+    piece->offset &= (uint16_t)~BATON_PIECE_READ_ONLY;
+    return 0;
+}
+
+void copy_drop(const struct baton_piece *pieces, unsigned count, const struct space *to)
+{
+    pages_return(to, pieces, count);
 }
 
 void copy_settle(const struct space *from, struct message *original)

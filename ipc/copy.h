@@ -28,6 +28,13 @@ struct space;
  */
 int copy_send(struct space *from, struct message *message, bool duplicate, const struct space *to);
 
+/*
+ * The kernel's page, or book, of a piece is replaced by a copy for `to`, which the kernel owns too. BATON_ENOMEM: nothing has
+ * changed. copy_drop frees such copies.
+ */
+int copy_piece(struct baton_piece *piece, const struct space *to);
+void copy_drop(const struct baton_piece *pieces, unsigned count, const struct space *to);
+
 /* The message is gone: the pages of its original go back to the sender's pool. NULL is fine. */
 void copy_settle(const struct space *from, struct message *original);
 

@@ -130,19 +130,13 @@ static void get_note(struct space *space, const uint32_t *pages, unsigned count)
             ledger_note(cpu_self(), LEDGER_GET, space->number, pages[i], 0);
 }
 
-int book_get(struct space *space, uint32_t bytes)
+static int book_make(struct space *space, unsigned count, uint32_t bytes)
 {
     uint32_t pages[BATON_BOOK_PIECES + 1];
-
-    if (bytes > BATON_BOOK_PIECES * PAGE_SIZE)
-        return BATON_EINVAL;
-    unsigned count = (unsigned)((bytes + PAGE_MASK) >> PAGE_SHIFT);
-    if (!page_account(space, (int)count + 1))
-        return BATON_ELIMIT;
     unsigned got = page_pool_take(pages, count + 1);
+
     if (got < count + 1) {
         pages_return(pages, got);
-        page_account(space, -(int)count - 1);
         return BATON_ENOMEM;
     }
     struct page *page = &page_table[pages[count]];
@@ -156,6 +150,60 @@ int book_get(struct space *space, uint32_t bytes)
     page_take_over(pages[count], space->number, STATE_CACHED, state);
     get_note(space, pages, count);
     return (int)pages[count];
+}
+
+int book_get(struct space *space, uint32_t bytes)
+{
+    if (bytes > BATON_BOOK_PIECES * PAGE_SIZE)
+        return BATON_EINVAL;
+    unsigned count = (unsigned)((bytes + PAGE_MASK) >> PAGE_SHIFT);
+    if (!page_account(space, (int)count + 1))
+        return BATON_ELIMIT;
+    int book = book_make(space, count, bytes);
+    if (book < 0)
+        page_account(space, -(int)count - 1);
+    return book;
+}
+
+/* The bytes of the other book's page that may be shown go to the page of the new one; the rest of that reads as zero. */
+static void bound_copy(const struct baton_piece *from, struct baton_piece *to, struct sums *sums)
+{
+    const struct space *nobody = space_at(0);
+    uint64_t state = bound_state(&page_bindings[from->page].bound, nobody,
+                                 __atomic_load_n(&page_table[from->page].state, __ATOMIC_RELAXED), false);
+    uint32_t start = state_hull_start(state), end = state_hull_end(state);
+    struct page *page = &page_table[to->page];
+
+    piece_narrow(to, sums, from->offset, PAGE_SIZE - from->offset - from->length);
+    if (start == end)
+        return;
+    kernel_map_copy(page_phys(to->page), page_phys(from->page), start, end - start);
+    cpu_self()->counters[COUNT_PAYLOAD_BYTES] += end - start;
+    ledger_note(cpu_self(), LEDGER_COPY, 0, to->page, (uint64_t)from->page << 32 | (end - start));
+    state = page_lock(page);
+    page_unlock(page, (state & ~STATE_HULL(8191, 8191)) | STATE_HULL(start, end) | STATE_CACHED);
+}
+
+int book_copy(uint32_t number)
+{
+    struct page *from = &page_table[number];
+    uint32_t count = page_bindings[number].sums.count;
+    struct baton_piece pieces[BATON_BOOK_PIECES];
+    int copy = book_make(space_at(0), count, (uint32_t)(count * PAGE_SIZE));
+
+    if (copy < 0)
+        return copy;
+    struct baton_book *list = list_open(from);
+    memcpy(pieces, list->piece, count * sizeof(pieces[0]));
+    kernel_map_close(list);
+    struct page *to = &page_table[copy];
+    struct sums *sums = &page_bindings[copy].sums;
+    uint64_t state = page_lock(to);
+    list = list_open(to);
+    for (uint32_t i = 0; i < count; i++)
+        bound_copy(&pieces[i], &list->piece[i], sums);
+    page_unlock(to, list_close(to, list, state));
+    return copy;
 }
 
 /* ---- Binding ---- */

@@ -62,6 +62,9 @@ int book_send(struct space *space, const struct baton_piece *piece, unsigned fla
               uint32_t *bytes, uint32_t *pages);
 int book_receive(struct space *space, struct baton_piece *piece, bool trust);
 
+/* With unmap=copy: a book of the kernel's own with the same bytes as another one of its; returns its number, or BATON_ENOMEM. */
+int book_copy(uint32_t book);
+
 /* Pages of a book, itself included. The caller owns it, so that it cannot change. */
 uint32_t book_pages(uint32_t book);
 

@@ -4,6 +4,7 @@
 #include "core/cpu.h"
 #include "core/log.h"
 #include "ipc/block.h"
+#include "ipc/copy.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
 #include "ipc/page_book.h"
@@ -117,6 +118,39 @@ static uint32_t pieces_return(struct service *service, struct baton_message *abi
     return back;
 }
 
+/* With unmap=copy: what the kernel has now of the sender's is copied, and kept for it until the message is gone. */
+static int special_copy(struct message *message, bool duplicate, const struct space *to)
+{
+    struct baton_message *abi = &message->abi;
+    struct baton_piece own[BATON_PIECES];
+    struct message *original = NULL;
+    unsigned done = 0;
+    int result = duplicate || (original = message_take()) ? 0 : BATON_ENOMEM;
+
+    for (; !result && done < abi->pieces; done += !result) {
+        own[done] = abi->piece[done];
+        if (!is_block(&abi->piece[done]))
+            result = copy_piece(&abi->piece[done], to);
+    }
+    if (result) {
+        copy_drop(abi->piece, done, to);
+        for (unsigned i = 0; i < done; i++)
+            abi->piece[i] = own[i];
+        if (original)
+            message_give(original);
+        return result;
+    }
+    if (duplicate) {
+        copy_drop(own, done, to); /* the kernel's ownerships of the sender's pages */
+        return 0;
+    }
+    original->abi.pieces = abi->pieces;
+    for (unsigned i = 0; i < done; i++)
+        original->abi.piece[i] = own[i];
+    message->original = original;
+    return 0;
+}
+
 int special_in(struct service *service, struct message *message, unsigned flags, const struct space *to)
 {
     struct baton_message *abi = &message->abi;
@@ -139,6 +173,10 @@ int special_in(struct service *service, struct message *message, unsigned flags,
     pages = pages_of(abi, sent);
     if (!result && bytes != abi->length)
         result = BATON_EINVAL;
+    if (!result && flags & TRANSFER_COPY) {
+        unmap_flush();
+        result = special_copy(message, duplicate, to);
+    }
     if (result) {
         unmap_flush();
         uint32_t back = pieces_return(service, abi, sent, duplicate);

@@ -111,8 +111,18 @@ def test_hostile_long(build, boot):
                                              (4, "trusted")])
 def test_all_calls(build, boot, cpus, placement):
     """Every call of apps/baton.h does what the header says, on one CPU and with threads on several."""
-    append = f"level=7 placement={placement}"
-    machine = boot(build.image("ipc-self-test"), cpus=cpus, nics=0, append=append)
+    calls_pass(boot, build.image("ipc-self-test"), cpus, f"level=7 placement={placement}")
+
+
+@named("service-calls-4cpu-{policy}-{tlb}")
+@pytest.mark.parametrize("policy, tlb", [("synchronous", "ipi"), ("dash", "ipi"), ("path", "broadcast")])
+def test_all_calls_in_each_policy(build, boot, policy, tlb):
+    """Not by value (unmap=copy): there pages do not arrive as what they were sent, and come back from pools as they were."""
+    calls_pass(boot, build.image("ipc-self-test"), 4, f"level=7 unmap={policy} tlb={tlb}")
+
+
+def calls_pass(boot, image, cpus, append):
+    machine = boot(image, cpus=cpus, nics=0, append=append)
     result = machine.wait_for(r"^tester: ipc-self-test: (.*)\n", 120).group(1)
     assert re.fullmatch(r"\d+ checks passed", result), result
     machine.wait_for(r"^service tester stopped.*\n")
