@@ -114,6 +114,20 @@ def test_watchdog(lives, act):
     lives.halt()
 
 
+@named("lives-killed-while-it-moves")
+def test_killed_moving(lives):
+    """A stop that meets a thread between two CPUs finds it on the other one; the next life begins where it always does."""
+    for life in range(40):
+        since = lives.mark()
+        lives.send("tell rival spin")
+        for cpu in (0, 3, life % 4, 2):
+            lives.send(f"move rival 0 {cpu}")
+        lives.send("kill rival")
+        lives.wait_for(rf"^service rival starts again \({life + 1}\)\n(.*\n)*rival: alive\n", 10, since)
+    assert row(lives, "rival")["cpu"] == 1 and row(lives, "rival")["state"] == "running"
+    lives.halt()
+
+
 # ---- Limits ----
 
 @named("lives-limits")
