@@ -54,7 +54,7 @@ static void print_limits(const struct service *service)
     console_print("; on a fault: ");
     print_policy(row);
     if (service->life.ended)
-        console_print("; ended last: %s, %u messages lost%s", service->life.ended, service->life.lost,
+        console_print("; ended last: %s, %u messages lost%s", service->life.ended, life_lost(service),
                       service->life.given_up ? ", given up" : "");
     console_print("\n");
 }

@@ -149,7 +149,7 @@ static void json_life(const struct service *service)
         return;
     console_print("\"ended\": \"%s\", \"given_up\": %s, \"lost\": %u, ",
                   service->life.ended ? service->life.ended : "", service->life.given_up ? "true" : "false",
-                  service->life.lost);
+                  life_lost(service));
     console_print("\"pages\": %u, \"page_limit\": %u, \"messages\": %u, \"message_limit\": %u, ",
                   __atomic_load_n(&service->space->pages, __ATOMIC_RELAXED), service->space->page_limit,
                   __atomic_load_n(&service->in_flight, __ATOMIC_RELAXED), row->messages);

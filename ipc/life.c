@@ -34,6 +34,17 @@ const char *life_state(const struct service *service)
     return names[state_of(service)];
 }
 
+uint32_t life_lost(const struct service *service)
+{
+    const struct port *port;
+    uint32_t lost = service->life.lost;
+
+    for (unsigned i = 0; (port = port_at(i)); i++)
+        if (port->receiver == service)
+            lost += __atomic_load_n(&port->dropped, __ATOMIC_RELAXED);
+    return lost;
+}
+
 /* ---- Stopping ---- */
 
 /* Those that wait find the state changed; those that run are interrupted and find it on their way back. */
@@ -194,7 +205,7 @@ static void life_prepare(struct service *service)
     if (life_begin(service))
         thread_wake(service->threads[0]);
     else
-        ports_close(service);
+        service->life.lost += ports_close(service);
     arch_irq_restore(flags);
 }
 

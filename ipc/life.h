@@ -40,7 +40,7 @@ struct life {
     bool held;         /* (service_lock) the operator wants it stopped: no policy starts it */
     bool given_up;     /* its policy allows no further life */
     const char *ended; /* why the last one ended; NULL: none ever did */
-    uint32_t lost;     /* messages that its ends found in its ports, and dropped */
+    uint32_t lost;     /* messages that its ends found in its ports, and dropped: see life_lost */
     uint32_t quick;    /* lives of less than a second in a row */
     uint32_t granted;  /* BATON_RESTART_WITHIN: restarts so far, and when the last ones were */
     uint64_t granted_at[BATON_RESTARTS_MAX];
@@ -68,6 +68,12 @@ const char *life_kill(struct service *service);
 
 /* What `services` and `stats` call its state. */
 const char *life_state(const struct service *service);
+
+/*
+ * Messages that were in its ports when it ended, or came into them while they were being closed, ever. A sender that meets a
+ * port that closes drops what it has just put there itself, so this may grow for a moment after the end was reported.
+ */
+uint32_t life_lost(const struct service *service);
 
 /* Boot: makes the keeper; the services begin. */
 void life_create(void);

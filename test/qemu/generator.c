@@ -362,7 +362,7 @@ static bool flow_more(int index)
 {
     struct flow *flow = &flows[index];
 
-    if (flow->sent == frame_count || (!flow->loose && under_way(flow) >= window))
+    if ((under_way(flow) >= window && !flow->loose) || flow->sent == frame_count)
         return false;
     flow->sent++;
     if (flow_put(index, flow->sent - 1))
@@ -385,7 +385,7 @@ static void fill(void)
 static bool finished(void)
 {
     for (int i = 0; i < flow_count; i++)
-        if (!flows[i].loose && flows[i].received + flows[i].given_up < frame_count)
+        if (!flows[i].loose && (flows[i].sent < frame_count || under_way(&flows[i])))
             return false;
     return true;
 }

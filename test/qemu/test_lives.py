@@ -195,6 +195,10 @@ def killed_once(machine, service, **options):
         sum(net["dropped"]["no_receiver"] for net in before["net"])
     held = new["messages_in"] - old["messages_in"] - (new["messages_out"] - old["messages_out"])
     others = drops(after) - drops(before) - dead
+    sent = sum(flow["sent"] for flow in result["flows"])
+    entered, left = (sum(net[key] for net in after["net"]) - sum(net[key] for net in before["net"])
+                     for key in ("rx_frames", "tx_frames"))
+    print(f"{sent} frames sent, {entered} handed to services, {left} sent out, {result['received']} received")
     print(f"lost {result['lost']}: {dead} while it was dead, {lost} in its ports, {held} in its hands, {others} told")
     assert result["lost"] == dead + lost + held, "frames are lost that nobody can tell of"
     assert held <= 64 + others + 16, "more than a batch was in its hands"
