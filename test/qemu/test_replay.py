@@ -70,6 +70,33 @@ def test_figures(build, boot, policy, tlb):
     assert not [name for name in never if counts[name]], counts
 
 
+@named("replay-asids-run-out-{tlb}")
+@pytest.mark.parametrize("tlb", ["broadcast", "ipi"])
+def test_asids(build, boot, tlb):
+    """Roll-overs among unmaps: each CPU flushes before its second switch after one."""
+    image = build.image("asids", {"BATON_ASID_BITS": "3"})
+    machine = boot(image, cpus=4, nics=0, append=f"{ON} hops=400 over=4 ipc=16 unmap=dash tlb={tlb}").wait_ready()
+    machine.wait_for(r"^s0: asids: \d+ hops", 100)
+    assert_follows(machine, rollover=5, flush=10, ticket=20)
+
+
+@named("replay-former-owner-probes-{policy}")
+@pytest.mark.parametrize("policy", ["synchronous", "dash", "path"])
+def test_probe(build, boot, policy):
+    """Deaths among hand-overs, duplicates, trust and trust sets."""
+    machine = boot(build.image("probe"), cpus=4, nics=0,
+                   append=f"trace=on ledger=131072 rounds=4 ways=1023 ipc=2 unmap={policy}").wait_ready()
+    machine.wait_for(r"^judge: probe: ", 150)
+    assert_follows(machine, violation=1, stop=2, send=10, unmap=20)
+
+
+@named("replay-services-that-die")
+def test_lives(build, boot):
+    machine = boot(build.image("restart"), cpus=4, nics=0, append=ON)
+    machine.wait_for(r"^watcher: restart: \d+ lives", 100)
+    assert_follows(machine, violation=10, stop=10, start=10)
+
+
 # ---- Invented ones ----
 
 SENDER, RECEIVER, TRUSTED, FRIEND = 1, 2, 3, 4
