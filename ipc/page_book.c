@@ -148,7 +148,7 @@ static int book_make(struct space *space, unsigned count, uint32_t bytes)
         piece_narrow(&list->piece[count - 1], sums, 0, sums->bytes - bytes);
     uint64_t state = list_close(page, list, STATE_FILLER(PAGE_NOBODY) | STATE_BOOK);
     page_take_over(pages[count], space->number, STATE_CACHED, state);
-    get_note(space, pages, count);
+    get_note(space, pages, count + 1);
     return (int)pages[count];
 }
 

@@ -60,8 +60,8 @@ void unmap_page(struct table *table, uint32_t page, enum unmap_kind kind, bool s
         record->readers |= shared;
         record->writers |= !shared;
     }
-    ledger_note(cpu, LEDGER_UNMAP, 0, page, detail_of(kind, table));
     gather(table, page, kind, record);
+    ledger_note(cpu, LEDGER_UNMAP, 0, page, detail_of(kind, table)); /* after what a full batch was told */
 }
 
 void unmap_protect(struct table *table, uint32_t page, enum unmap_kind kind, struct unmap_record *record)
@@ -71,8 +71,8 @@ void unmap_protect(struct table *table, uint32_t page, enum unmap_kind kind, str
     pagetable_ipc_protect(&table->pages, page);
     if (kind != UNMAP_SYNCHRONOUS)
         record->writers = true;
-    ledger_note(cpu, LEDGER_PROTECT, 0, page, detail_of(kind, table));
     gather(table, page, kind, record);
+    ledger_note(cpu, LEDGER_PROTECT, 0, page, detail_of(kind, table)); /* likewise */
 }
 
 /* ---- Telling ---- */
