@@ -522,18 +522,17 @@ int64_t direct_rpc(struct service *service, const uint64_t *args)
 }
 
 /* Writes the answer to where its caller, who waits on this CPU, wants it: the caller; NULL: nothing was done. */
-INLINE struct thread *answer(struct service *service, uint64_t token, uint64_t address)
+INLINE struct thread *answer(struct service *service, uint64_t token, const struct baton_message *from)
 {
     struct cpu *cpu = cpu_self();
     struct header header;
     struct thread *caller = rpc_caller(token);
     bool here = caller && caller->cpu == cpu->number && caller->direct && !caller->direct_port;
-    struct baton_message *from = LIKELY(here) ? place(service, address) : NULL;
 
-    if (!LIKELY(from) || !header_read_inline(&header, from) || !LIKELY(rpc_claim_of(caller, token, service)))
+    if (!LIKELY(here && from) || !header_read_inline(&header, from) ||
+        !LIKELY(rpc_claim_of(caller, token, service)))
         return NULL;
-    hand_over(cpu, service, caller, from, &header,
-              BATON_SOURCE_SERVICE + (uint32_t)(service->row - appliance.services), 0);
+    hand_over(cpu, service, caller, from, &header, service->source, 0);
     rpc_answer_set(caller, RPC_DIRECT);
     return caller;
 }
@@ -541,7 +540,7 @@ INLINE struct thread *answer(struct service *service, uint64_t token, uint64_t a
 int64_t direct_reply(struct service *service, const uint64_t *args)
 {
     bool plain = !(args[2] & ~BATON_TRUSTED) && unwatched();
-    struct thread *caller = LIKELY(plain) ? answer(service, args[0], args[1]) : NULL;
+    struct thread *caller = LIKELY(plain) ? answer(service, args[0], place(service, args[1])) : NULL;
 
     if (!LIKELY(caller))
         return syscall_reply(service, args);
@@ -575,7 +574,7 @@ int64_t direct_reply_receive(struct service *service, const uint64_t *args)
     struct port *port;
     struct baton_message *to =
         receive_place(service, args, BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER, &port);
-    struct thread *caller = LIKELY(to) ? answer(service, args[2], args[1]) : NULL;
+    struct thread *caller = LIKELY(to) ? answer(service, args[2], to) : NULL;
 
     return LIKELY(caller) ? receive_wait(service, port, to, args, caller) : reply_then_receive(service, args);
 }

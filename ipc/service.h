@@ -75,6 +75,7 @@ struct service {
     const struct baton_service *row; /* NULL for a driver or the console */
     const struct program *program;   /* NULL for a driver or the console */
     uint32_t number;
+    uint32_t source; /* what the receiver of its answers sees as message.source */
     enum baton_placement placement;
     struct space *space;    /* the kernel's for a driver */
     uint32_t state;         /* (atomic) enum service_state */

@@ -239,20 +239,31 @@ static void note_call(const uint64_t *x, enum ledger_event event)
                 thread->number | (number & UINT8_MAX) << 8 | more);
 }
 
+/* A call of no known number, or one that the ledger notes. */
+static __attribute__((noinline)) void call_any(struct trapframe *frame)
+{
+    uint64_t number = frame->x[8];
+
+    if (ledger_noting(cpu_self()))
+        note_call(frame->x, LEDGER_CALL);
+    frame->x[0] = number < BATON_CALL_COUNT ? (uint64_t)calls[number](thread_self()->service, frame->x)
+                                            : (uint64_t)BATON_ENOSYS;
+    if (ledger_noting(cpu_self()))
+        note_call(frame->x, LEDGER_RETURN);
+}
+
 void trap_service_call(struct trapframe *frame)
 {
     struct cpu *cpu = cpu_self();
-    struct thread *self = cpu->current;
-    struct service *service = self->service;
     uint64_t number = frame->x[8];
 
-    if (ledger_noting(cpu))
-        note_call(frame->x, LEDGER_CALL);
-    frame->x[0] =
-        number < BATON_CALL_COUNT ? (uint64_t)calls[number](service, frame->x) : (uint64_t)BATON_ENOSYS;
-    if (ledger_noting(cpu)) /* the same CPU: a thread moves in thread_return only */
-        note_call(frame->x, LEDGER_RETURN);
-    if (__builtin_expect(__atomic_load_n(&service->state, __ATOMIC_RELAXED) != SERVICE_RUNNING ||
+    if (__builtin_expect(number >= BATON_CALL_COUNT || ledger_noting(cpu), 0))
+        call_any(frame);
+    else
+        frame->x[0] = (uint64_t)calls[number](cpu->current->service, frame->x);
+    /* Asked for again rather than kept: it is cheaper */
+    struct thread *self = thread_self();
+    if (__builtin_expect(__atomic_load_n(&self->service->state, __ATOMIC_RELAXED) != SERVICE_RUNNING ||
                              __atomic_load_n(&self->move_to, __ATOMIC_RELAXED),
                          0))
         thread_return();

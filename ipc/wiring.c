@@ -167,6 +167,7 @@ static bool service_create(const struct baton_service *row)
     if (!service)
         return mistake("more services than SERVICES_MAX", row->name);
     service->row = row;
+    service->source = BATON_SOURCE_SERVICE + (uint32_t)(row - appliance.services);
     service->program = program_find(row->program);
     service->placement = placement;
     service_messages_limited |= row->messages;

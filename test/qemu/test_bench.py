@@ -17,7 +17,7 @@ from tools import bench_ipc  # noqa: E402
 KEYS = ["kind", "bytes", "placement", "cpus", "policy", "touch", "instructions", "maps", "tlbi_local", "tlbi_broadcast",
         "barriers", "scrubs", "bytes_copied"]
 # Of isolated services on one CPU: docs/bench.md
-LIMITS = {("oneway", 4096, "none"): 600, ("oneway", 4096, "header"): 1000,
+LIMITS = {("rpc", 64, "none"): 1000, ("oneway", 4096, "none"): 600, ("oneway", 4096, "header"): 1000,
           ("oneway", 4096, "all"): 1500}
 QUICK = ["--kind", "oneway", "--bytes", "4096", "--touch", "none", "--cpus", "1", "--policy", "dash", "--placement", "isolated"]
 
