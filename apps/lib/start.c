@@ -19,7 +19,8 @@ _Static_assert(BATON_CALL_SEND == 0 && BATON_CALL_RECEIVE == 1 && BATON_CALL_RPC
                    BATON_CALL_SETTING == 14 && BATON_CALL_THREAD_MOVE == 15 && BATON_CALL_REQUEST == 16 &&
                    BATON_CALL_REQUEST_CANCEL == 17 && BATON_CALL_BOOK_GET == 18 &&
                    BATON_CALL_BOOK_BIND == 19 && BATON_CALL_BOOK_UNBIND == 20 && BATON_CALL_BOOK_TRIM == 21 &&
-                   BATON_CALL_SEND_ONE == 22 && BATON_CALL_RECEIVE_ONE == 23 && BATON_CALL_REPLY_RECEIVE == 24 && BATON_CALL_COUNT == 25,
+                   BATON_CALL_SEND_ONE == 22 && BATON_CALL_RECEIVE_ONE == 23 &&
+                   BATON_CALL_REPLY_RECEIVE == 24 && BATON_CALL_COUNT == 25,
                "calls.S has these numbers");
 
 #define TCB_BYTES 16
