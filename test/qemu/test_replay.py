@@ -277,6 +277,19 @@ def test_faults(fault):
         ledger_replay.check(story.trace())
 
 
+# Kernels with a fault built in: what the trace of a real run says then.
+SEEDED = {"downgrade-skipped": "page 2: .*mapped writable", "early-recycle": "page 4: the page is free before"}
+
+
+@named("replay-refuses-seeded-{seed}")
+@pytest.mark.parametrize("seed", SEEDED)
+def test_seeded(build, boot, seed):
+    machine = boot(build.image("figures", {"BATON_SEED": seed}), cpus=4, nics=0, append=f"{ON} rounds=5")
+    machine.wait_for(r"^sender: (figures: 5 rounds|FAILED)", 100)
+    with pytest.raises(ledger_replay.Broken, match="^" + SEEDED[seed]):
+        ledger_replay.check(exported(machine))
+
+
 @named("replay-refuses-translation-outside-the-trust-set")
 def test_stray():
     """A page that goes round in a set stays mapped there; whoever receives it outside must find it unmapped."""
