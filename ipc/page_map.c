@@ -12,10 +12,11 @@ bool page_filler_known(uint64_t state, const struct space *space)
 {
     unsigned filler = state_filler(state);
     const struct space *other = space_at(filler);
+    uint64_t set = __atomic_load_n(&space->trusts, __ATOMIC_RELAXED);
 
+    /* By the set, not by the table: trusted services share one, and one of them may be in a set where another is not */
     return filler == space->number ||
-           (other && other->table && space->table &&
-            __atomic_load_n(&space->trusts, __ATOMIC_RELAXED) & table_bit(other->table));
+           (set && other && __atomic_load_n(&other->trusts, __ATOMIC_RELAXED) == set);
 }
 
 /*

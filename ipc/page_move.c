@@ -86,7 +86,9 @@ static int send_locked(struct space *space, struct page *page, const struct bato
         page_unlock_unchanged(page, state);
         return BATON_EOWNER;
     }
-    if (!duplicate && stays_in_set(space, to, page))
+    /* Not a shared page: its other owners need not be of the set, and the last of them may write to it by a fault, which looks
+       for unmaps that are pending and finds none */
+    if (!duplicate && !shared && stays_in_set(space, to, page))
         how |= LOSE_KEEP;
     if (!result && seed(SEED_PENDING_LOST))
         pending_lose(page);

@@ -5,6 +5,7 @@
 #include "core/irq.h"
 #include "ipc/page.h"
 #include "ipc/page_limbo.h"
+#include "ipc/page_set.h"
 #include "ipc/policy.h"
 #include "mm/frame.h"
 #include "mm/unmap.h"
@@ -75,8 +76,62 @@ static bool deferred(unsigned domain)
     return policy_now() != POLICY_SYNCHRONOUS && domain_elsewhere(domain, cpu_number());
 }
 
+/* ---- Trust sets (page 9) ---- */
+
+uint8_t trust_set[SPACES_MAX];
+unsigned policy_number = 1;
+
+uint64_t domains_trusted(const struct space *space)
+{
+    uint64_t domains = 0;
+
+    if (!space || !space->table || policy_now() == POLICY_SYNCHRONOUS || policy_now() == POLICY_DASH)
+        return 0;
+    if (policy_now() == POLICY_COPY)
+        return UINT64_C(1) << domain_number(space);
+    for (unsigned i = 1; trust_set[space->number] && space_at(i); i++)
+        if (trust_set[i] == trust_set[space->number])
+            domains |= UINT64_C(1) << domain_number(space_at(i));
+    return domains;
+}
+
+/* What is known to the members of the space's set (grains.h). Not to others that have a table with one of them. */
+static uint32_t set_known(const struct space *space)
+{
+    return domains_known(domains_trusted(space));
+}
+
+/* Those who lingered have to go: each may have a window. */
+static void lingering_end(uint32_t page, uint64_t domains, bool given_up)
+{
+    domains &= reference[page].lingers;
+    for (unsigned domain = 0; domain < WINDOW_DOMAINS; domain++)
+        if (domains >> domain & 1 && (given_up || deferred(domain)))
+            window_open(page, domain, WINDOW_WRITE);
+    reference[page].lingers &= ~domains;
+}
+
+/* What goes from a space to another of its set may stay mapped. Not what others own too, who need not be in the set. */
+static bool stays_in_set(uint32_t page, const struct space *space, const struct space *to)
+{
+    return reference[page].total == 1 && to && domains_trusted(space) &&
+           domains_trusted(to) == domains_trusted(space);
+}
+
+/* Who owns the page may see what those know whom it trusts in all. */
+static void set_learn(uint32_t page)
+{
+    struct reference *ref = &reference[page];
+
+    for (unsigned i = 1; space_at(i); i++)
+        if (ref->count[i] && domains_trusted(space_at(i)))
+            grains_learn(ref, grains_known(ref, set_known(space_at(i))), domain_of(space_at(i)));
+}
+
+/* ---- Ownerships ---- */
+
 /* The space loses an ownership; `given_up`: by a release (deallocation is always asynchronous), not by a send. */
-static void lose(uint32_t page, unsigned number, bool given_up)
+static void lose(uint32_t page, unsigned number, bool given_up, bool keeps)
 {
     struct reference *ref = &reference[page];
     bool shared = ref->total > 1;
@@ -87,6 +142,8 @@ static void lose(uint32_t page, unsigned number, bool given_up)
     if (!number || ref->count[number])
         return;
     unsigned domain = domain_number(space_at(number));
+    if (keeps) /* or not, when another owner, outside of the set, has it mapped too: then it is unmapped as always */
+        ref->lingers |= UINT64_C(1) << domain;
     if (deferred(domain) || (given_up && policy_now() != POLICY_SYNCHRONOUS))
         window_open(page, domain, shared ? WINDOW_READ : WINDOW_WRITE);
 }
@@ -94,8 +151,11 @@ static void lose(uint32_t page, unsigned number, bool given_up)
 /* A second ownership is about to be made for an owner: nobody may write any more. */
 static void downgrade(uint32_t page, const struct space *space)
 {
-    if (reference[page].total == 1 && deferred(domain_number(space)))
-        window_open(page, domain_number(space), WINDOW_DOWNGRADE);
+    uint64_t writers = reference[page].lingers | UINT64_C(1) << domain_number(space);
+
+    for (unsigned domain = 0; reference[page].total == 1 && domain < WINDOW_DOMAINS; domain++)
+        if (writers >> domain & 1 && deferred(domain))
+            window_open(page, domain, WINDOW_DOWNGRADE);
 }
 
 static void expect(const char *what, const struct space *space, uint32_t page, int result, int expected)
@@ -154,7 +214,25 @@ static void fresh(uint32_t page, unsigned space)
     if (reference[page].total)
         machine_fail("page %u is handed out, though it has %u ownerships", page, reference[page].total);
     windows_end(page);
+    reference[page].lingers = 0;
     gain(page, space);
+}
+
+/* From the pool of the space's set: as the last owner left it, mapped where it was. False: it is from everybody's. */
+static bool from_set(uint32_t page, const struct space *space)
+{
+    struct reference *ref = &reference[page];
+    struct page_info info;
+
+    page_describe(page, &info);
+    if (!info.mapped &&
+        !info.hull_end) /* its bytes are to be zeroed; not so those of the pool, mapped or not */
+        return false;
+    if (ref->total || ref->lingers & ~domains_trusted(space))
+        machine_fail("page %u is handed to %s and is mapped outside of its set", page, space->name);
+    gain(page, space->number);
+    set_learn(page);
+    return true;
 }
 
 int do_get(struct space *space, uint32_t *pages, unsigned count)
@@ -171,9 +249,11 @@ int do_get(struct space *space, uint32_t *pages, unsigned count)
     if (got > (int)room || got > (int)count)
         machine_fail("%s gets %d pages, asked for %u, limit leaves %u", space->name, got, count, room);
     for (int i = 0; i < got; i++) {
-        fresh(pages[i], space->number);
         note(pages[i], "get", space, 0);
-        grains_fresh(&reference[pages[i]]);
+        if (!from_set(pages[i], space)) {
+            fresh(pages[i], space->number);
+            grains_fresh(&reference[pages[i]]);
+        }
         check_page(pages[i]);
     }
     return got;
@@ -198,6 +278,25 @@ int do_duplicate(struct space *space, uint32_t page)
     return result;
 }
 
+/* One ownership, or the last: then the page may go to the pool of the space's set, and stay mapped. */
+static void give_up(uint32_t page, const struct space *space)
+{
+    bool last = reference[page].total == 1;
+    uint64_t set = domains_trusted(space);
+
+    lose(page, space->number, true, false);
+    if (!last)
+        return;
+    if (space->number && set && !(reference[page].lingers & ~set)) {
+        for (unsigned domain = 0; domain < WINDOW_DOMAINS; domain++)
+            if (reference[page].lingers >> domain & 1)
+                window_open(page, domain, WINDOW_WRITE); /* it may be unmapped as well */
+        reference[page].lingers |= UINT64_C(1) << domain_number(space);
+    } else {
+        lingering_end(page, UINT64_MAX, true);
+    }
+}
+
 int do_release(struct space *space, uint32_t page)
 {
     int result = page_release(space, page);
@@ -208,12 +307,22 @@ int do_release(struct space *space, uint32_t page)
         return result;
     }
     expect("release", space, page, result, 0);
-    lose(page, space->number, true);
+    give_up(page, space);
     check_page(page);
     return result;
 }
 
 /* What the message shows of the page, and must keep as it is. */
+static void send_lose(uint32_t page, const struct space *space, const struct space *to)
+{
+    bool shared = reference[page].total > 1, stays = stays_in_set(page, space, to);
+
+    lose(page, space->number, false, stays);
+    if (!shared)
+        lingering_end(page, stays ? ~domains_trusted(space) : UINT64_MAX, false);
+    page_account(space_at(space->number), -1);
+}
+
 static void send_narrow(const struct space *space, const struct baton_piece *piece, struct transit *transit)
 {
     struct reference *ref = &reference[piece->page];
@@ -221,6 +330,9 @@ static void send_narrow(const struct space *space, const struct baton_piece *pie
     transit->visible = grains_known(ref, domain_of(space));
     if (transit->duplicate || ref->total > 1)
         return;
+    /* Who may have it mapped already sees all of it */
+    transit->all = stays_in_set(piece->page, space, transit->to) ? transit->visible : 0;
+    transit->trusted = transit->all ? policy_number : 0;
     transit->visible &= grains_of(piece);
     ref->kept &= grains_of(piece);
 }
@@ -248,8 +360,7 @@ int do_send_gathered(struct space *space, const struct baton_piece *piece, unsig
     if (transit->duplicate) {
         downgrade(piece->page, space);
     } else {
-        lose(piece->page, space->number, false);
-        page_account(space, -1);
+        send_lose(piece->page, space, to);
     }
     gain(piece->page, 0);
     return result;
@@ -284,11 +395,18 @@ int do_receive(struct space *space, struct transit *transit, bool trust)
         return result;
     }
     expect("receive", space, page, result, 0);
-    lose(page, 0, false);
+    lose(page, 0, false, false);
     gain(page, space->number);
+    /* It leaves its set here, unseen by its sender: only what the message shows has to stay */
+    if (ref->lingers & ~domains_trusted(space) && ref->total == 1)
+        ref->kept &= grains_of(&transit->piece);
+    lingering_end(page, ~domains_trusted(space), false);
     if (!trust)
         windows_end_writers(page);
+    set_learn(page);
     grains_learn(ref, transit->visible, domain_of(space));
+    if (space == transit->to || domains_trusted(transit->to) & UINT64_C(1) << domain_number(space))
+        grains_learn(ref, transit->all, domain_of(space));
     if (!!(transit->piece.offset & BATON_PIECE_READ_ONLY) != (ref->total > 1))
         machine_fail("page %u arrives with READ_ONLY wrong: %u ownerships", page, ref->total);
     check_page(page);
@@ -316,8 +434,41 @@ void do_release_all(struct space *space)
         expected += reference[page].count[space->number];
     expect("release_all", space, 0, (int)page_release_all(space), (int)expected);
     for (uint32_t page = 0; page < page_total; page++) {
+        note(page, "release all", space, 0);
         while (reference[page].count[space->number])
-            lose(page, space->number, true);
+            give_up(page, space);
+        check_page(page);
+    }
+}
+
+void do_policy(uint32_t which, uint32_t mode)
+{
+    bool other = which != policy_now();
+
+    policy_change(which, mode);
+    policy_number++;
+    for (uint32_t page = 0; other && page < page_total; page++) {
+        note(page, "policy", NULL, which);
+        if (!reference[page].total)
+            lingering_end(page, UINT64_MAX, true); /* emptied out of a pool: given up */
+        reference[page].lingers = 0;
+    }
+    for (uint32_t page = 0; page < page_total; page++)
+        set_learn(page);
+}
+
+void do_die(struct space *space)
+{
+    uint64_t domain = UINT64_C(1) << domain_number(space);
+    bool open = domains_trusted(space);
+
+    page_set_member_died(space);
+    policy_number++;
+    for (uint32_t page = 0; open && page < page_total; page++) {
+        if (!reference[page].total)
+            lingering_end(page, domain, true);
+        if (!domain_owns(page, domain_number(space)))
+            reference[page].lingers &= ~domain;
         check_page(page);
     }
 }
@@ -326,7 +477,7 @@ void do_drop(struct transit *transit)
 {
     note(transit->piece.page, "drop", NULL, 0);
     expect("drop", space_at(0), transit->piece.page, page_release(space_at(0), transit->piece.page), 0);
-    lose(transit->piece.page, 0, true);
+    give_up(transit->piece.page, space_at(0));
     check_page(transit->piece.page);
 }
 
@@ -366,7 +517,7 @@ void do_device_sent(struct transit *transit)
     grains_check_sent(transit->piece.page, grains_of(&transit->piece), transit->visible);
     page_sent_out(&transit->piece.page, 1);
     note(transit->piece.page, "sent out", NULL, 0);
-    lose(transit->piece.page, 0, true);
+    give_up(transit->piece.page, space_at(0));
     check_page(transit->piece.page);
 }
 
@@ -392,7 +543,7 @@ static bool try_access(unsigned cpu, uint32_t page, uint32_t offset, bool write,
         return true;
     }
     /* Who trusted those that still have a window shows them what it writes there */
-    ref->known[grain] = domain_of(running[cpu]) | domains_known(windows_domains(page));
+    ref->known[grain] = domain_of(running[cpu]) | domains_known(windows_domains(page) | ref->lingers);
     ref->kept |= UINT64_C(1) << grain;
     return true;
 }

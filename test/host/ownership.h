@@ -27,19 +27,27 @@ struct reference {
     uint32_t count[SPACES_MAX];
     uint32_t total, owners;
     bool device;            /* in a receive ring */
+    uint64_t lingers;       /* domains that may have kept their translation, by trust (page 9) */
     uint64_t kept;          /* grains that must be as they were written; the others may have been zeroed */
     uint32_t tag[GRAINS];   /* what was written there last; 0: zeros */
     uint32_t known[GRAINS]; /* domains that may know the tag */
 };
 extern struct reference reference[REGION_MAX];
 
+/* Spaces with the same number trust each other (ipc/page_set.h); 0: none. */
+extern uint8_t trust_set[SPACES_MAX];
+
 /* A piece on its way, and the grains that its receiver may see. */
 struct transit {
     struct baton_piece piece;
     uint64_t visible;
+    uint64_t all;           /* what more the receiver may see, when it was sent inside a trust set */
     const struct space *to; /* for whom it was sent; NULL: for a device, or nobody knows */
     bool duplicate;
+    unsigned trusted; /* not 0: sent inside a trust set, with all that its page holds; when */
 };
+/* Counts policies and deaths: who receives later what was sent inside a set must be whom it was for, or dies with it. */
+extern unsigned policy_number;
 
 /* A machine with `pages` IPC pages in its highest memory and the spaces that the test will create. */
 void ownership_init(uint64_t seed, uint32_t pages, unsigned asid_bits);
@@ -72,6 +80,10 @@ int do_send_gathered(struct space *space, const struct baton_piece *piece, unsig
 int do_receive(struct space *space, struct transit *transit, bool trust);
 int do_map(struct space *space, uint32_t page);
 void do_release_all(struct space *space);
+/* The policy changes (ipc/policy.h). */
+void do_policy(uint32_t which, uint32_t mode);
+/* A service is at its end: what its set left mapped in its table goes. After do_release_all. */
+void do_die(struct space *space);
 /* The kernel drops a message: message_drop(). */
 void do_drop(struct transit *transit);
 /* A receive ring gets a page; the device fills `length` bytes (whole grains); the device has sent it. */

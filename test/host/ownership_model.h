@@ -30,6 +30,9 @@ static inline uint64_t page_va(uint32_t page)
 /* Does anyone of the domain own the page? */
 bool domain_owns(uint32_t page, unsigned domain);
 
+/* Domains that may keep a page of the space mapped: those of its set, or with messages by value its own. */
+uint64_t domains_trusted(const struct space *space);
+
 /* Notes for reports what happened to a page; which page is looked at. */
 void note(uint32_t page, const char *what, const struct space *space, unsigned detail);
 extern uint32_t checking;

@@ -67,10 +67,11 @@ static void check_entry(unsigned cpu, uint32_t page, uint64_t entry)
 
     if (ENTRY_FRAME(entry) != page_phys(page))
         machine_fail("page %u leads CPU %u to frame 0x%lx", page, cpu, (unsigned long)ENTRY_FRAME(entry));
-    if (!domain_owns(page, domain) && !window_reads(page, domain))
+    bool lingers = ref->lingers >> domain & 1;
+    if (!domain_owns(page, domain) && !window_reads(page, domain) && !lingers)
         machine_fail("CPU %u running %s can reach page %u, which it does not own (page 3, 4)", cpu,
                      running[cpu]->name, page);
-    if (ENTRY_WRITABLE(entry) && !(domain_owns(page, domain) && ref->total == 1) &&
+    if (ENTRY_WRITABLE(entry) && !((domain_owns(page, domain) || lingers) && ref->total <= 1) &&
         !window_writes(page, domain))
         machine_fail("CPU %u running %s can write page %u, which has %u ownerships (page 2)", cpu,
                      running[cpu]->name, page, ref->total);
@@ -89,15 +90,27 @@ static void check_reach(unsigned cpu, uint32_t page)
         grain_check(page, i, domain_of(running[cpu]));
 }
 
+static uint64_t owners_trust(uint32_t page)
+{
+    uint64_t domains = 0;
+
+    for (unsigned i = 1; space_at(i); i++)
+        if (reference[page].count[i])
+            domains |= domains_trusted(space_at(i));
+    return domains;
+}
+
 /* `cpu` can write to the page by right: nobody may be left who shared it. */
 static void check_readers_gone(unsigned cpu, uint32_t page)
 {
     struct machine_reach reach;
 
     windows_end_shared(page, domain_number(running[cpu]));
+    reference[page].lingers &= owners_trust(page);
     for (unsigned other = 0; other < MACHINE_CPUS; other++) {
         if (!running[other] || domain_owns(page, domain_number(running[other])) ||
-            window_reads(page, domain_number(running[other])))
+            window_reads(page, domain_number(running[other])) ||
+            reference[page].lingers >> domain_number(running[other]) & 1)
             continue;
         machine_reachable(other, page_va(page), &reach);
         if (reach.count)
@@ -112,8 +125,8 @@ static void check_writer(unsigned cpu, uint32_t page)
     unsigned domain = domain_number(running[cpu]);
     struct machine_reach reach;
 
-    if (!windows_any(page) || reference[page].total != 1 || !domain_owns(page, domain) ||
-        window_writes(page, domain))
+    if ((!windows_any(page) && !reference[page].lingers) || reference[page].total != 1 ||
+        !domain_owns(page, domain) || window_writes(page, domain))
         return;
     machine_reachable(cpu, page_va(page), &reach);
     for (unsigned i = 0; i < reach.count; i++)

@@ -15,6 +15,7 @@
 #include "core/cpu.h"
 #include "ipc/page.h"
 #include "ipc/page_limbo.h"
+#include "ipc/page_set.h"
 #include "ipc/policy.h"
 #include "mm/unmap.h"
 #include "test/host/machine.h"
@@ -159,6 +160,8 @@ static void op_receive(void)
     struct space *receiver = taken.to && machine_random(8) ? space_at(taken.to->number) : running[cpu];
     bool trust = machine_random(2);
 
+    if (taken.trusted && taken.trusted != policy_number)
+        receiver = space_at(taken.to->number);
     if (do_receive(receiver, &taken, trust))
         transits[transit_count++] = taken;
     else if (machine_random(4) == 0)
@@ -246,10 +249,13 @@ static void op_flood(void)
     }
 }
 
-static void op_release_all(void)
+static void op_die(void)
 {
-    doing = "release all";
-    do_release_all(spaces[machine_random(SPACES)]);
+    struct space *space = spaces[machine_random(SPACES)];
+
+    doing = "die";
+    do_release_all(space);
+    do_die(space);
 }
 
 static void op_tick(void)
@@ -272,11 +278,11 @@ static void op_interrupt(void)
 
 static void op_policy(void)
 {
-    static const uint32_t policies[] = {POLICY_DASH, POLICY_DASH, POLICY_DASH, POLICY_SYNCHRONOUS};
+    static const uint32_t policies[] = {POLICY_DASH, POLICY_DASH, POLICY_PATH,
+                                        POLICY_PATH, POLICY_COPY, POLICY_SYNCHRONOUS};
 
     doing = "policy";
-    policy = policies[machine_random(4)];
-    tlb_mode = machine_random(2) ? TLB_IPI : TLB_BROADCAST;
+    do_policy(policies[machine_random(6)], machine_random(2) ? TLB_IPI : TLB_BROADCAST);
 }
 
 static void op_access_either(void)
@@ -293,7 +299,7 @@ static const struct {
     {70, op_send},           {40, op_send_batch}, {150, op_receive},       {30, op_map},
     {180, op_access_either}, {45, op_device},     {35, op_in_flight_ends}, {10, op_tick},
     {15, op_leave},          {10, op_interrupt},  {2, op_policy},          {6, op_flood},
-    {105, op_hand_over},     {2, op_release_all},
+    {105, op_hand_over},     {2, op_die},
 };
 
 static void step(void)
@@ -319,9 +325,16 @@ static void begin(void)
        never, so that bitmaps of CPUs fill. */
     static const unsigned asid_bits[] = {8, 3, 4};
 
+    static const char *const sets[] = {NULL, "one", "two"};
+
     ownership_init(seed, PAGES, asid_bits[seed % 3]);
     for (unsigned i = 0; i < SPACES; i++)
         spaces[i] = ownership_space(names[i], i < 9, 4 + i);
+    /* Two trust sets: one of isolated services, one with a trusted one, whose table others have too. */
+    for (unsigned i = 0; i < SPACES; i++)
+        trust_set[spaces[i]->number] = i < 6 ? i % 2 : i == SPACES - 1 || i == 6 ? 2 : 0;
+    for (unsigned i = 0; i < SPACES; i++)
+        page_set_join(spaces[i], sets[trust_set[spaces[i]->number]]);
     for (unsigned i = 0; i < MACHINE_CPUS; i++)
         run_space(i, spaces[i / 2]);
 }
@@ -330,6 +343,7 @@ static void begin(void)
 static void finish(void)
 {
     doing = "finish";
+    do_policy(POLICY_DASH, TLB_BROADCAST);
     while (transit_count) {
         struct transit taken = transit_take();
         do_drop(&taken);

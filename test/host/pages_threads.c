@@ -73,6 +73,14 @@ void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
     (void)end;
 }
 
+void kernel_map_copy(uint64_t to, uint64_t from, uint32_t offset, uint32_t length)
+{
+    (void)to;
+    (void)from;
+    (void)offset;
+    (void)length;
+}
+
 static unsigned random_below(struct actor *actor, unsigned limit)
 {
     actor->random = actor->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
