@@ -37,6 +37,12 @@ static const char *const call_names[BATON_CALL_COUNT] = {
     [BATON_CALL_COUNTERS] = "counters",
     [BATON_CALL_SETTING] = "setting",
     [BATON_CALL_THREAD_MOVE] = "thread_move",
+    [BATON_CALL_REQUEST] = "request",
+    [BATON_CALL_REQUEST_CANCEL] = "request_cancel",
+    [BATON_CALL_BOOK_GET] = "book_get",
+    [BATON_CALL_BOOK_BIND] = "book_bind",
+    [BATON_CALL_BOOK_UNBIND] = "book_unbind",
+    [BATON_CALL_BOOK_TRIM] = "book_trim",
 };
 
 const char *console_space_name(unsigned number)

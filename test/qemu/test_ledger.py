@@ -117,6 +117,22 @@ def test_history(boot, build):
     assert events.index("get") < events.index("send") < events.index("receive") < events.index("freed")
 
 
+@named("ledger-names-are-those-of-the-headers")
+def test_names():
+    """What the tools call events, calls and kinds is what the kernel's enums say, in their order."""
+    def names(file, enum, prefix):
+        body = re.search(rf"^enum {enum} \{{(.*?)^\}};", (ROOT / file).read_text(), re.DOTALL | re.MULTILINE).group(1)
+        body = re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL)
+        found = [word[len(prefix):].lower() for word in re.findall(rf"\b{prefix}\w+", body)]
+        return [name for name in found if name not in ("events", "count", "policies")]
+    assert names("core/ledger.h", "ledger_event", "LEDGER_") == [name.replace("-", "_") for name in ledger.EVENTS]
+    assert names("core/abi.h", "baton_call", "BATON_CALL_") == ledger.CALLS
+    assert names("mm/unmap.h", "unmap_kind", "UNMAP_") == ledger.KINDS
+    assert names("ipc/policy.h", "policy", "POLICY_") == ledger.POLICIES
+    printed = re.search(r"names\[LEDGER_EVENTS\] = \{(.*?)\}", (ROOT / "core/ledger.c").read_text(), re.DOTALL).group(1)
+    assert re.findall(r'"([\w-]+)"', printed) == ledger.EVENTS
+
+
 # ---- For Perfetto ----
 
 def check_chrome(data, services):
