@@ -59,6 +59,9 @@ def test_limits(tmp_path):
         assert same[key]["instructions"] <= limit, f"{key}: {same[key]['instructions']} instructions, at most {limit}"
     assert not any(row["tlbi_broadcast"] for row in same.values()), "a broadcast in the steady state on one CPU"
     assert not any(row["bytes_copied"] for row in rows if row["bytes"] > 128) and "memfd" in text
+    big = ["--kind", "oneway", "--bytes", "1048576", "--touch", "none", "--cpus", "1"]
+    (row,), _ = rows_of(tmp_path, "--placement", "isolated", "--policy", "dash", *big)
+    assert row["instructions"] <= 8000, f"1 MiB: {row['instructions']} instructions, at most 8000"
 
 
 @named("bench-ipc-policies")
