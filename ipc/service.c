@@ -110,6 +110,12 @@ bool service_thread_start(struct service *service, unsigned slot, uint64_t entry
     return started;
 }
 
+bool service_thread_leaving(const struct service *service, unsigned slot)
+{
+    return __atomic_load_n(&service->threads[slot]->state, __ATOMIC_ACQUIRE) == THREAD_DEAD &&
+           __atomic_load_n(&service->threads[slot]->leaving, __ATOMIC_ACQUIRE);
+}
+
 bool service_thread_first(struct service *service)
 {
     return thread_ready(service, 0, 0, 0, service->row->cpu % cpu_count);

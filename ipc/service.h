@@ -133,9 +133,13 @@ static inline const struct handle *service_handle(const struct service *service,
     return number < service->handle_count ? &service->handles[number] : NULL;
 }
 
-/* Starts thread `slot` of an application's service. False when the service is not running. */
+/*
+ * Starts thread `slot` of an application's service. False when the service is not running, when the slot is in use, and when
+ * the thread that ended in it is still leaving its stack on another CPU: then service_thread_leaving is true, for a moment.
+ */
 bool service_thread_start(struct service *service, unsigned slot, uint64_t entry, uint64_t argument,
                           unsigned cpu);
+bool service_thread_leaving(const struct service *service, unsigned slot);
 
 /*
  * Of the messages that the service may have waiting in ports (row->messages) `count` are to be sent: returns how many may,

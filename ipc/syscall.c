@@ -24,6 +24,7 @@
 #include "ipc/thread.h"
 #include "ipc/transfer.h"
 #include "mm/space.h"
+#include "mm/unmap.h"
 
 #define NAME_BYTES 64
 #define TEXT_BYTES 256
@@ -126,9 +127,15 @@ static int64_t call_thread_start(struct service *service, const uint64_t *args)
     if (args[2] >= cpu_count || args[0] < service->entry_start || args[0] >= service->entry_end ||
         args[0] & 3)
         return BATON_EINVAL;
-    for (unsigned slot = 1; slot < service->row->threads; slot++)
-        if (service_thread_start(service, slot, args[0], args[1], (unsigned)args[2]))
-            return slot;
+    for (bool leaving = true; leaving; unmap_poll(), arch_relax()) {
+        leaving = false;
+        for (unsigned slot = 1; slot < service->row->threads; slot++) {
+            /* Asked first: it may have left by the time that the start is refused */
+            leaving |= service_thread_leaving(service, slot); /* its CPU waits for nobody: see sched_leave */
+            if (service_thread_start(service, slot, args[0], args[1], (unsigned)args[2]))
+                return slot;
+        }
+    }
     return BATON_ELIMIT;
 }
 
