@@ -174,6 +174,11 @@ static void calls(void)
     baton_message_init(&message, 0);
     CHECK(baton_reply(0, &message, 0) == BATON_EOWNER &&
           baton_reply(UINT64_MAX, &message, 0) == BATON_EOWNER);
+    CHECK(baton_reply_receive(own, &message, 0, 0, BATON_NO_WAIT) == BATON_EOWNER &&
+          baton_reply_receive(own, &message, UINT64_MAX, 0, BATON_FOREVER) == BATON_EOWNER);
+    CHECK(baton_reply_receive(1000, &message, 0, 0, BATON_NO_WAIT) == BATON_EHANDLE &&
+          baton_reply_receive(partner, &message, 0, 0, BATON_NO_WAIT) == BATON_ERIGHT &&
+          baton_reply_receive(own, &message, 0, BATON_DUPLICATE, BATON_NO_WAIT) == BATON_EINVAL);
     CHECK(baton_rpc(partner, &message, &message, BATON_DUPLICATE, BATON_FOREVER) == BATON_EINVAL);
 }
 
