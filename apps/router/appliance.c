@@ -17,6 +17,7 @@ static const struct baton_service services[] = {
         .queue = 1024,
         .heap = 32 * 1024 * 1024,
         .pages = 1024,
+        .watchdog = 30000,
     },
 };
 

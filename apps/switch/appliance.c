@@ -16,6 +16,7 @@ static const struct baton_service services[] = {
         .queue = 1024,
         .heap = 512 * 1024,
         .pages = 256,
+        .watchdog = 30000,
     },
 };
 
