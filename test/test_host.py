@@ -21,6 +21,7 @@ UNITS = {
     "ipc": "test_ipc",
     "transfer": "test_transfer",
     "request": "test_request",
+    "books": "test_books",
     "core": "test_core",
     "ledger": "test_ledger",
     "string": "test_string",
