@@ -10,7 +10,7 @@ MEMBERS = {
     "net": [{"name": str, "rx_frames": int, "rx_bytes": int, "tx_frames": int, "tx_bytes": int, "dropped": dict}],
     "pages": {"total": int, "free": int, "owned": int, "in_flight": int, "moved": int, "mapped": int,
               "never_mapped": int},
-    "copied": {"payload_bytes": int, "inline_bytes": int},
+    "copied": {"payload_bytes": int, "inline_bytes": int, "block_bytes": int},
     "tlb": {"local": int, "broadcast": int, "reissued": int, "queued": int, "skipped": int, "ipi": int,
             "barriers": int},
     "faults": {"lazy_maps": int, "violations": int},
