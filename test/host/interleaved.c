@@ -7,7 +7,7 @@
  *     numbers of the passes that it is not complete (unmap 4);
  *   - who can write to it owns it alone, or has left such a translation that was writable;
  *   - after a receive without trust nobody else can write to it, after a get nobody else can reach it, until the next
- *     operation on it begins.
+ *     operation on it begins. Except those with whom it is in a trust set.
  * Exempt is a CPU within table_switch or table_forget: it may still have the old table under a number that has been given to
  * another meanwhile, but no service code runs there before it has the new one.
  *
@@ -23,6 +23,7 @@
 #include "core/irq.h"
 #include "ipc/page.h"
 #include "ipc/page_limbo.h"
+#include "ipc/page_set.h"
 #include "ipc/page_state.h"
 #include "ipc/policy.h"
 #include "mm/frame.h"
@@ -55,10 +56,11 @@ static uint64_t seed, operations, operation, moments, settled_count, fresh_count
 static struct {
     unsigned active;  /* operations on it that are under way */
     uint64_t changes; /* operations begun so far */
-    int writer;       /* the only table that may be able to write to it; NOBODY_KNOWN */
-    int reader;       /* the only table that may be able to reach it */
+    uint64_t writers; /* tables of which one may be able to write to it */
+    uint64_t readers; /* tables of which one may be able to reach it */
 } known[PAGES];
-#define NOBODY_KNOWN (-1)
+static unsigned emptying; /* operations under way that may unmap free pages, of the pools of sets */
+static bool changing;     /* a policy ends, and with it what sets allow */
 
 static void where(void)
 {
@@ -75,7 +77,7 @@ static void begin_on(uint32_t page)
         if (page == EVERY || page == i) {
             known[i].active++;
             known[i].changes++;
-            known[i].writer = known[i].reader = NOBODY_KNOWN;
+            known[i].writers = known[i].readers = UINT64_MAX;
         }
 }
 
@@ -117,18 +119,21 @@ static void check_entry(unsigned cpu, uint32_t number, uint64_t state, uint64_t 
     struct unmap_record record = page_records[number];
     bool pending = !unmap_through(&record) && record.tables >> table & 1;
     bool writes = ENTRY_WRITABLE(entry);
+    /* By trust; but of a page that several own nobody may write */
+    bool kept = (policy_now() == POLICY_PATH || policy_now() == POLICY_COPY || changing) &&
+                record.mapped >> table & 1;
 
-    if (!owner && !pending)
+    if (!owner && !pending && !kept)
         machine_fail("CPU %u can reach page %u, which nobody with its table owns (page 3, 4)", cpu, number);
-    if (writes && !(owner && state_total(state) == 1) && !(pending && record.writers))
+    if (writes && !((owner || kept) && state_total(state) <= 1) && !(pending && record.writers))
         machine_fail("CPU %u can write page %u, which has %u ownerships (page 2)", cpu, number,
                      state_total(state));
     if (writes && owner && !pending && record.readers)
         machine_fail("CPU %u can write page %u again, while who shared it may still read it (page 2)", cpu,
                      number);
-    if (known[number].reader != NOBODY_KNOWN && known[number].reader != (int)table)
+    if (!(known[number].readers >> table & 1))
         machine_fail("CPU %u can reach page %u, which was handed out to another (page 4)", cpu, number);
-    if (writes && known[number].writer != NOBODY_KNOWN && known[number].writer != (int)table)
+    if (writes && !(known[number].writers >> table & 1))
         machine_fail("CPU %u can write page %u after a receive without trust (page 3)", cpu, number);
 }
 
@@ -137,7 +142,7 @@ static void check_page(uint32_t number)
     uint64_t state = page_table[number].state;
     struct machine_reach reach;
 
-    if (state & STATE_LOCK || known[number].active)
+    if (state & STATE_LOCK || known[number].active || (emptying && !state_total(state)))
         return;
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++) {
         if (machine_between_tables[cpu])
@@ -228,14 +233,14 @@ static void op_receive(struct space *space)
         return;
     }
     begin_on(page);
-    uint64_t changes = known[page].changes;
+    uint64_t changes = known[page].changes, allowed = space->trusts; /* sets may begin and end meanwhile */
     int result = page_receive(space, &transit.piece, trust);
     end_on(page);
     if (result) {
         page_account(space, -1);
         drop(page);
     } else if (!trust && known[page].changes == changes && !known[page].active) {
-        known[page].writer = space->table->number;
+        known[page].writers = allowed | space->trusts | table_bit(space->table);
         settled_count++;
     }
 }
@@ -243,10 +248,16 @@ static void op_receive(struct space *space)
 static void op_get(struct space *space)
 {
     uint32_t page;
+    uint64_t allowed = space->trusts, changes[PAGES];
 
-    if (page_get(space, &page, 1) != 1 || known[page].active)
-        return;
-    known[page].writer = known[page].reader = space->table->number;
+    for (uint32_t i = 0; i < PAGES; i++)
+        changes[i] = known[i].changes;
+    emptying++;
+    int got = page_get(space, &page, 1);
+    emptying--;
+    if (got != 1 || known[page].active || known[page].changes != changes[page])
+        return; /* or another thread of the space has passed it on before we are told */
+    known[page].writers = known[page].readers = table_bit(space->table) | allowed | space->trusts;
     fresh_count++;
 }
 
@@ -290,8 +301,16 @@ static void op_tick(void)
 
 static void op_policy(void)
 {
-    policy = machine_random(4) ? POLICY_DASH : POLICY_SYNCHRONOUS;
-    tlb_mode = machine_random(2) ? TLB_IPI : TLB_BROADCAST;
+    static const uint32_t policies[] = {POLICY_DASH, POLICY_PATH, POLICY_PATH, POLICY_COPY,
+                                        POLICY_SYNCHRONOUS};
+
+    if (changing)
+        return; /* one at a time */
+    changing = true;
+    emptying++;
+    policy_change(policies[machine_random(5)], machine_random(2) ? TLB_IPI : TLB_BROADCAST);
+    changing = false;
+    emptying--;
 }
 
 /* An access of service code, and the faults that it takes. */
@@ -314,7 +333,10 @@ static void op_device(void)
 {
     uint32_t page;
 
-    if (!page_get_device(&page, 1))
+    emptying++;
+    unsigned got = page_get_device(&page, 1);
+    emptying--;
+    if (!got)
         return;
     begin_on(page);
     page_filled(page, 256);
@@ -330,8 +352,12 @@ static void op_device(void)
 
 static void op_release_all(void)
 {
+    struct space *space = spaces[machine_random(SPACES)];
+
     begin_on(EVERY);
-    page_release_all(spaces[machine_random(SPACES)]);
+    page_release_all(space);
+    if (machine_random(2))
+        page_set_member_died(space);
     end_on(EVERY);
 }
 
@@ -433,9 +459,11 @@ static void begin(void)
     machine_interrupts_connect();
     irq_register(IPI_UNMAP, unmap_ipi, NULL, 0);
     for (unsigned i = 0; i < PAGES; i++)
-        known[i].writer = known[i].reader = NOBODY_KNOWN;
+        known[i].writers = known[i].readers = UINT64_MAX;
     for (unsigned i = 0; i < SPACES; i++)
         spaces[i] = space_create(names[i], i < 8, 6);
+    for (unsigned i = 0; i < SPACES; i++)
+        page_set_join(spaces[i], i < 4 ? "one" : i < 6 || i == 9 ? "two" : NULL);
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++) {
         self = cpu;
         machine_run_on(cpu);
@@ -453,7 +481,7 @@ static void finish(void)
     struct page_counts counts;
 
     machine_check_quiet();
-    tlb_mode = TLB_BROADCAST;
+    policy_change(POLICY_DASH, TLB_BROADCAST);
     while (transit_count)
         page_release(space_at(0), transits[--transit_count].piece.page);
     for (unsigned i = 0; i < SPACES; i++) {
