@@ -298,8 +298,7 @@ const void *baton_message_peek(const struct baton_message *message, uint32_t off
 
 /*
  * get_ownership: up to `count` (at most 64) fresh pages that read as zero; returns how many. Each is owned
- * once, for reading and writing. In a trust set (see above), and with unmap=copy, a page may hold what a member, or the service
- * itself, left in it. BATON_ENOMEM: none is free; BATON_ELIMIT: the service owns as many as it
+ * once, for reading and writing. BATON_ENOMEM: none is free; BATON_ELIMIT: the service owns as many as it
  * may. One trap.
  */
 int baton_page_get(uint32_t *pages, unsigned count);

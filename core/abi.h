@@ -222,7 +222,7 @@ struct baton_service {
     /*
      * Its trust set: services that give the same name here form one; NULL: none. All members must trust each other fully: with
      * the setting unmap=path the pages that circulate inside the set are memory that they share. Any member can read and change
-     * what another owns or has sent, at any time, and finds in a fresh page what another left there.
+     * what another owns or has sent, at any time.
      */
     const char *trust;
 };

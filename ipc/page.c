@@ -195,6 +195,8 @@ int page_get(struct space *space, uint32_t *pages, unsigned count)
     unsigned got = page_set_take(space, space->number, pages, count), mapped = got;
     if (got < count)
         got += page_pool_take(pages + got, count - got);
+    for (unsigned i = 0; i < mapped; i++)
+        page_set_zero(pages[i]);
     for (unsigned i = mapped; i < got; i++)
         page_take_over(pages[i], space->number, STATE_CACHED, STATE_FILLER(PAGE_NOBODY)); /* reads as zero */
     ledger_note_pages(cpu_self(), LEDGER_GET, space->number, pages, got);

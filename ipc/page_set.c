@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/string.h"
 #include "ipc/page_state.h"
+#include "mm/kernel_map.h"
 #include "mm/space.h"
 #include "mm/unmap.h"
 
@@ -111,6 +112,12 @@ unsigned page_set_take(const struct space *space, unsigned owner, uint32_t *page
         page_take_over(pages[i], owner,
                        STATE_CACHED | STATE_MAPPED | STATE_FILLER(63) | STATE_HULL(8191, 8191), 0);
     return taken;
+}
+
+void page_set_zero(uint32_t page)
+{
+    kernel_map_scrub(page_phys(page), PAGE_SIZE, PAGE_SIZE);
+    cpu_self()->counters[COUNT_PAGES_SCRUBBED]++;
 }
 
 bool page_set_keeps(const struct space *space, const struct page *page)

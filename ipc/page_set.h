@@ -4,7 +4,7 @@
  * A trust set is a group of services that all trust each other, pairwise, for integrity and for confidentiality. With
  * unmap=path a page keeps its translations while it circulates inside the set, and is unmapped once, from every table that
  * has it, when it leaves. THIS IS SHARED MEMORY: a member can read and change a page that another member owns, or has sent,
- * at any time; and a page got from the set's pool holds what a member left in it. Who is not in the set is protected from it
+ * at any time, one fresh from the set's pool too. Who is not in the set is protected from it
  * as from anybody else. With unmap=copy each space is a set of its own: its pages stay mapped to it alone.
  *
  * Owns: who belongs to which set; for each set (or space, with unmap=copy) a pool of free pages that are still mapped in
@@ -62,6 +62,9 @@ void page_set_member_died(struct space *space);
 
 /* Takes pages from the space's pool for `owner`, the space or the kernel; returns how many. They keep what is mapped. */
 unsigned page_set_take(const struct space *space, unsigned owner, uint32_t *pages, unsigned count);
+
+/* Such a page, for a space that asked for a fresh one: it reads as zero. */
+void page_set_zero(uint32_t page);
 
 /* Lock held, by the last owner: true when the page, once freed, may go to the space's pool as it is. */
 bool page_set_keeps(const struct space *space, const struct page *page);

@@ -173,13 +173,15 @@ def test_circle(boot, build, policy, tlb):
     if policy == "copy":
         assert inside["copied_bytes"] == handed * 4096
         # An answer may overtake the return of the request's pages to the pool: then it takes one more, once
-        assert inside["mapped"] <= FEW and inside["scrubbed"] <= FEW and unmaps(inside) == 0
+        assert inside["mapped"] <= FEW and unmaps(inside) == 0
     elif policy == "path":
         assert inside["kept"] == handed and inside["copied_bytes"] == 0
-        assert inside["mapped"] == inside["scrubbed"] == unmaps(inside) == 0
+        assert inside["mapped"] == unmaps(inside) == 0
     else:
         assert inside["mapped"] >= handed and inside["copied_bytes"] == inside["kept"] == 0
         assert unmaps(inside) >= handed
+    if policy in ("copy", "path"):
+        assert 0 <= inside["scrubbed"] - rounds * PAGES <= FEW  # where a message is made: fresh pages read as zero
     if policy == "synchronous":
         assert inside["queued"] == inside["fast"] == inside["epoch"] == inside["reissued"] == 0
     if policy == "dash":
@@ -199,7 +201,7 @@ def test_circle(boot, build, policy, tlb):
             assert counts["broadcast"] == 0
             assert bool(counts["ipi"]) == (unmaps(counts) > 0)
         else:
-            assert counts["ipi"] == 0
+            assert counts["ipi"] <= FEW + rounds // 100  # rings that hurry a freed page on (ipc/page_limbo.h)
     circle.machine.halt()
 
 
