@@ -117,7 +117,7 @@ def test_all_calls(build, boot, cpus, placement):
 @named("service-calls-4cpu-{policy}-{tlb}")
 @pytest.mark.parametrize("policy, tlb", [("synchronous", "ipi"), ("dash", "ipi"), ("path", "broadcast")])
 def test_all_calls_in_each_policy(build, boot, policy, tlb):
-    """Not by value (unmap=copy): there pages do not arrive as what they were sent, and come back from pools as they were."""
+    """Not by value (unmap=copy): there pages do not arrive as what they were sent, so some checks cannot hold."""
     calls_pass(boot, build.image("ipc-self-test"), 4, f"level=7 unmap={policy} tlb={tlb}")
 
 
