@@ -220,6 +220,7 @@ int page_get_filled(struct space *space, const void *bytes, uint32_t length)
     kernel_map_close(window);
     page_take_over(number, space->number, 0,
                    STATE_CACHED | STATE_FILLER(PAGE_NOBODY) | STATE_HULL(0, length));
+    ledger_note(cpu_self(), LEDGER_GET, space->number, number, 0);
     return (int)number;
 }
 
