@@ -35,6 +35,13 @@ static void touched_downgrade(const struct sums *sums, unsigned how)
     }
 }
 
+static void complete_all(struct unmap_record *const *records, unsigned count)
+{
+    unmap_complete_all(records, count);
+    for (unsigned i = 0; ledger_noting(cpu_self()) && i < count; i++)
+        ledger_note(cpu_self(), LEDGER_COMPLETE, 0, (uint32_t)(records[i] - page_records), 1);
+}
+
 /* As receive_locked() does for one page: completes what others may still write by. */
 static void touched_complete(const struct sums *sums)
 {
@@ -47,12 +54,12 @@ static void touched_complete(const struct sums *sums)
             continue;
         records[count++] = record;
         if (count == BATON_BATCH) {
-            unmap_complete_all(records, count);
+            complete_all(records, count);
             count = 0;
         }
     }
     if (count > BATON_PIECES) {
-        unmap_complete_all(records, count);
+        complete_all(records, count);
         return;
     }
     for (unsigned i = 0; i < count; i++)

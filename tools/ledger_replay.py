@@ -212,14 +212,15 @@ class Replay:
         self.require(table in page.mapped, "unmap", f"table {table} has no entry for the page")
         self.require(not protect or page.mapped[table], "unmap", f"the entry in table {table} was not writable")
         shared = page.total() > 1
+        harmless = not page.mapped[table] and not shared  # a book's list, or not written to since it was shared
         if protect:
             page.mapped[table] = False
         else:
             page.mapped.pop(table, None)
-            page.unmapped = (event.cpu, kind, table, holders, shared, self.last.get(event.cpu, 0))
+            page.unmapped = None if harmless else (event.cpu, kind, table, holders, shared, self.last.get(event.cpu, 0))
         if kind != "synchronous":
             page.readers |= shared and not protect
-            page.writers |= protect or not shared
+            page.writers |= protect or not (shared or harmless)
         page.untold[table] = (event.cpu, kind, dict(self.ended))
         self.gathered[event.cpu].add(event.page)
 
