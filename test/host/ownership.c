@@ -218,20 +218,18 @@ static void fresh(uint32_t page, unsigned space)
     gain(page, space);
 }
 
-/* From the pool of the space's set: as the last owner left it, mapped where it was. False: it is from everybody's. */
+/* From the pool of the space's set: mapped where it was, and zeroed already. False: it is from everybody's. */
 static bool from_set(uint32_t page, const struct space *space)
 {
     struct reference *ref = &reference[page];
     struct page_info info;
 
     page_describe(page, &info);
-    if (!info.mapped &&
-        !info.hull_end) /* its bytes are to be zeroed; not so those of the pool, mapped or not */
+    if (!info.mapped && !info.hull_end)
         return false;
     if (ref->total || ref->lingers & ~domains_trusted(space))
         machine_fail("page %u is handed to %s and is mapped outside of its set", page, space->name);
     gain(page, space->number);
-    set_learn(page);
     return true;
 }
 
@@ -250,10 +248,9 @@ int do_get(struct space *space, uint32_t *pages, unsigned count)
         machine_fail("%s gets %d pages, asked for %u, limit leaves %u", space->name, got, count, room);
     for (int i = 0; i < got; i++) {
         note(pages[i], "get", space, 0);
-        if (!from_set(pages[i], space)) {
+        if (!from_set(pages[i], space))
             fresh(pages[i], space->number);
-            grains_fresh(&reference[pages[i]]);
-        }
+        grains_fresh(&reference[pages[i]]);
         check_page(pages[i]);
     }
     return got;

@@ -49,12 +49,15 @@ bool domain_owns(uint32_t page, unsigned domain)
 
 /* ---- Who can reach what ---- */
 
-/* The kernel zeroes bytes of the page: who can still reach it is in a window, and has nothing to say. */
+/* The kernel zeroes bytes of the page: who can still reach it is in a window, or lingers, and has nothing to say. */
 void check_scrub(uint64_t frame)
 {
+    uint32_t page = (uint32_t)((frame - page_region_phys) / PAGE_SIZE);
+
     for (unsigned cpu = 0; cpu < MACHINE_CPUS; cpu++)
         if (running[cpu] && machine_frame_reachable(cpu, frame) &&
-            !window_reads((uint32_t)((frame - page_region_phys) / PAGE_SIZE), domain_number(running[cpu])))
+            !window_reads(page, domain_number(running[cpu])) &&
+            !(reference[page].lingers >> domain_number(running[cpu]) & 1))
             machine_fail("frame 0x%lx is scrubbed while %s may reach it", (unsigned long)frame,
                          running[cpu]->name);
 }
