@@ -48,7 +48,7 @@ class Replay:
         changed = any(event.event == "policy" for event in trace.events)
         self.policy = None if changed else ledger.POLICIES[trace.policy]  # None: which unmap is chosen is not judged
         self.flush_due = set()
-        self.joined = {}     # (CPU, table): order of the switch by which the CPU came to hold translations of the table
+        self.joined = {}     # (CPU, table): order of the CPU's last switch to the table
         self.last = {}       # CPU: order of its event before this one
         self.counts = collections.Counter()
         self.event = None
@@ -267,7 +267,7 @@ class Replay:
 
     def switch(self, event):
         self.nothing_gathered(event)
-        self.joined.setdefault((event.cpu, event.detail & 0xFF), event.order)
+        self.joined[event.cpu, event.detail & 0xFF] = event.order
         # A switch that was under way at the roll-over kept its number; the next one must flush.
         late = event.cpu in self.flush_due and (event.cpu, "late") in self.flush_due
         self.require(not late, "space 3", "the CPU has not flushed since the ASIDs were given out anew")
