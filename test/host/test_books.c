@@ -276,16 +276,20 @@ static void do_trim_book(struct book_model *book, unsigned space)
     assert_int_equal(book_trim(spaces[space], book->page, front * GRAIN, back * GRAIN), due);
     if (due)
         return;
+    /* What is cut off was the space's to read until now */
+    for (uint32_t i = 0; i < book->count; i++)
+        for (uint32_t grain = 0; grain < book->bound[i].length; grain++)
+            book->bound[i].known[book->bound[i].offset + grain] |= 1u << space;
     while (book->count && front >= book->bound[0].length) {
         front -= book->bound[0].length;
         memmove(book->bound, book->bound + 1, --book->count * sizeof(book->bound[0]));
     }
-    while (book->count && back >= book->bound[book->count - 1].length)
-        back -= book->bound[--book->count].length;
     if (front) {
         book->bound[0].offset += front;
         book->bound[0].length -= front;
     }
+    while (book->count && back >= book->bound[book->count - 1].length)
+        back -= book->bound[--book->count].length;
     if (back)
         book->bound[book->count - 1].length -= back;
 }
@@ -328,13 +332,14 @@ static void account_check(void)
     }
     page_count(&counts);
     assert_int_equal(counts.free + counts.owned + counts.in_flight, PAGES);
-    uint32_t in_flight = page_limbo_count(), used = in_flight;
+    uint32_t in_flight = 0, used = 0;
     for (unsigned i = 0; i < BOOKS; i++) {
         in_flight += books[i].used && books[i].owned[0] ? 1 + books[i].count : 0;
         used += books[i].used ? 1 + books[i].count : 0;
     }
-    assert_int_equal(counts.in_flight, in_flight);
-    assert_int_equal(counts.free, PAGES - used);
+    /* What is in a limbo counts as in flight until its unmaps are complete */
+    assert_true(counts.in_flight >= in_flight && counts.in_flight <= in_flight + page_limbo_count());
+    assert_int_equal(counts.owned, used - in_flight);
 }
 
 static void one_step(void)
