@@ -368,7 +368,9 @@ int64_t syscall_receive_one(struct service *service, const uint64_t *args)
         return error;
     if (args[3] & ~RECEIVE_FLAGS || args[2] || args[1] & 7)
         return BATON_EINVAL;
-    if (!transfer_writable(service, args[1], sizeof(struct baton_message)))
+    batch.buffer =
+        buffer_bytes(args[3]); /* a small block is written behind the struct, if there is room for it */
+    if (!transfer_writable(service, args[1], batch.buffer))
         return BATON_EFAULT;
     batch.addresses[0] = args[1];
     batch.count = 1;

@@ -78,7 +78,7 @@ def test_other_cpu(boot, switch, cpus):
 @named("panic-in-system-call")
 def test_system_call(boot, switch):
     machine = boot(switch, cpus=2, shared_memory=True).wait_ready()
-    overwrite(machine, switch, "transfer_in", UNDEFINED)
+    overwrite(machine, switch, "batch_fill", UNDEFINED)
     start = machine.mark()
     machine.port(0).send(bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5]) + bytes(46))
     text = report(machine, start)

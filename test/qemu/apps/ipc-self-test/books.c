@@ -274,6 +274,18 @@ static void blocks(void)
     CHECK(baton_message_free(&message) == 0);
 }
 
+/* Room for blocks that is not there: the struct is the last of what the service may write to, at the top of its stack. */
+static void room_beyond(void)
+{
+    char here;
+    uintptr_t top = ((uintptr_t)&here | 0xffff) + 1;
+    struct baton_message *last = (void *)(top - sizeof *last), *list[] = {last};
+
+    CHECK(baton_receive(own, last, 0, BATON_NO_WAIT) == BATON_EEMPTY);
+    CHECK(baton_receive(own, last, BATON_BLOCK_ROOM, BATON_NO_WAIT) == BATON_EFAULT);
+    CHECK(baton_receive_batch(own, list, 1, BATON_BLOCK_ROOM, BATON_NO_WAIT) == BATON_EFAULT);
+}
+
 /* By the short way, from one thread to itself: what comes into the room, and how many blocks may be on their way. */
 static void blocks_on_the_way(void)
 {
@@ -317,5 +329,6 @@ void test_books(void)
     wrong_messages();
     scrubbed();
     blocks();
+    room_beyond();
     blocks_on_the_way();
 }
