@@ -134,10 +134,13 @@ INLINE void inline_copy(struct baton_message *to, const struct baton_message *fr
 
 /* ---- Send ---- */
 
-/* Copies the pieces in; their length, or more than any message has when one is not plain: a book, a block, nonsense. */
-INLINE uint32_t pieces_read(struct baton_message *to, const struct baton_message *from, unsigned count)
+/* No 32-bit length, whatever inline bytes are added to it. */
+#define NOT_PLAIN (UINT64_C(1) << 32)
+
+/* Copies the pieces in; their length, or NOT_PLAIN when there is a book, a block or nonsense among them. */
+INLINE uint64_t pieces_read(struct baton_message *to, const struct baton_message *from, unsigned count)
 {
-    uint32_t length = 0;
+    uint64_t length = 0;
 
     for (unsigned i = 0; i < count; i++) {
         uint64_t word = __atomic_load_n((const piece_word *)&from->piece[i], __ATOMIC_RELAXED);
@@ -145,7 +148,7 @@ INLINE uint32_t pieces_read(struct baton_message *to, const struct baton_message
         uint32_t bytes = word >> 48, offset = word >> 32 & BATON_PIECE_OFFSET_MASK;
         if (word >> 32 & 0xffff & ~(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY) || !bytes ||
             offset + bytes > BATON_PAGE_BYTES)
-            return UINT32_MAX;
+            return NOT_PLAIN;
         length += bytes;
     }
     return length;

@@ -29,6 +29,27 @@ static void names_and_rights(void)
     CHECK(baton_send(partner, &message, 0, BATON_NO_WAIT) == BATON_EINVAL);
 }
 
+/* A piece that is none, in a message whose length is what a sum of 32 bits would make of it. */
+static void pieces_of_nonsense(void)
+{
+    static const uint16_t offsets[] = {4000, BATON_PIECE_BOOK, 0x1000, 0};
+    struct baton_message message, *list[] = {&message};
+    uint32_t page;
+
+    CHECK(baton_page_get(&page, 1) == 1);
+    for (unsigned i = 0; i < 4; i++)
+        for (unsigned inline_length = 0; inline_length < 20; inline_length += 10) {
+            baton_message_init(&message, 0);
+            message.inline_length = (uint8_t)inline_length;
+            message.length = inline_length - 1;
+            message.pieces = 1;
+            message.piece[0] = (struct baton_piece){page, offsets[i], i == 3 ? 0 : 4096};
+            CHECK(baton_send(partner, &message, 0, BATON_NO_WAIT) == BATON_EINVAL);
+            CHECK(baton_send_batch(partner, list, 1, 0, BATON_NO_WAIT) == BATON_EINVAL);
+        }
+    CHECK(baton_page_release(&page, 1) == 1);
+}
+
 static void echo(uint32_t length, uint64_t flags, bool by_side)
 {
     struct baton_message message;
@@ -267,6 +288,7 @@ void test_ports(void)
     for (unsigned i = 0; i < BATON_BATCH; i++)
         pointers[i] = &messages[i];
     names_and_rights();
+    pieces_of_nonsense();
     echoes();
     batches();
     waits();
