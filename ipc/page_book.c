@@ -62,7 +62,7 @@ static struct page *book_lock(struct space *space, uint32_t number, uint64_t *st
         *error = !(*state & STATE_BOOK) ? BATON_EINVAL : page_total(page) > 1 ? BATON_EOWNERS : 0;
     if (!*error)
         return page;
-    page_unlock(page, *state);
+    page_unlock_unchanged(page, *state);
     return NULL;
 }
 
@@ -218,7 +218,7 @@ static struct page *both_lock(struct space *space, struct page *page, uint64_t *
         *page_state = page_lock(page);
         /* A bound page's lock is taken under its book's; so do not wait for a book with one of those in hand */
         if (!page_slot(page, space->number)) {
-            page_unlock(page, *page_state);
+            page_unlock_unchanged(page, *page_state);
             *error = BATON_EOWNER;
             return NULL;
         }
