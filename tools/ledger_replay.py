@@ -7,6 +7,7 @@ when it is handed out or free: what was before is not known. A trace with losses
 
     python3 -m tools.ledger_replay FILE...
 """
+import bisect
 import collections
 import pathlib
 import sys
@@ -52,6 +53,9 @@ class Replay:
         self.last = {}       # CPU: order of its event before this one
         self.counts = collections.Counter()
         self.event = None
+        self.of_cpu = collections.defaultdict(list)  # CPU: its events
+        for event in trace.events:
+            self.of_cpu[event.cpu].append(event)
 
     # ---- What is said when a rule is broken ----
 
@@ -116,6 +120,12 @@ class Replay:
         self.settle(page)
         page.owners = collections.Counter({event.space: 1})
 
+    def joins(self, cpu, table):
+        """The CPU was just coming: it is a holder from before its switch is noted, and notes nothing in between."""
+        events = self.of_cpu[cpu]
+        following = bisect.bisect_right(events, self.event.order, key=lambda event: event.order)
+        return following < len(events) and events[following].event == "switch" and events[following].detail & 0xFF == table
+
     def chosen(self, event, page, release):
         """Figure 3: which unmap there was, when the policy is known."""
         if page.unmapped is None or self.policy not in ("synchronous", "dash", "path"):
@@ -125,7 +135,7 @@ class Replay:
             return
         others = [holder for holder in holders if holder != cpu]
         # CPUs come and go between the choice, which was right, and what was noted of it.
-        came = all(self.joined.get((other, table), before) >= before for other in others)
+        came = all(self.joined.get((other, table), before) >= before or self.joins(other, table) for other in others)
         went = not others and any(other != cpu and joined == table for other, joined in self.joined)
         if came if kind == "synchronous" else went:
             return
