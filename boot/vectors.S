@@ -24,8 +24,8 @@
 
         .text
 
-        /* x0 to x29, at SP. 15 instructions. */
-        .macro  save_registers
+        /* x0 to x19, at SP: what a function may change, and the partner of the last one. */
+        .macro  save_changeable
         stp     x0, x1, [sp, #0]
         stp     x2, x3, [sp, #16]
         stp     x4, x5, [sp, #32]
@@ -36,6 +36,11 @@
         stp     x14, x15, [sp, #112]
         stp     x16, x17, [sp, #128]
         stp     x18, x19, [sp, #144]
+        .endm
+
+        /* x0 to x29, at SP. 15 instructions. */
+        .macro  save_registers
+        save_changeable
         stp     x20, x21, [sp, #160]
         stp     x22, x23, [sp, #176]
         stp     x24, x25, [sp, #192]
@@ -82,16 +87,7 @@
         .macro  sync_from_service
         .balign 128
         sub     sp, sp, #FRAME
-        stp     x0, x1, [sp, #0]
-        stp     x2, x3, [sp, #16]
-        stp     x4, x5, [sp, #32]
-        stp     x6, x7, [sp, #48]
-        stp     x8, x9, [sp, #64]
-        stp     x10, x11, [sp, #80]
-        stp     x12, x13, [sp, #96]
-        stp     x14, x15, [sp, #112]
-        stp     x16, x17, [sp, #128]
-        stp     x18, x19, [sp, #144]
+        save_changeable
         stp     x28, x29, [sp, #224]
         mrs     x9, esr_el1
         mrs     x10, sp_el0

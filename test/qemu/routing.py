@@ -12,7 +12,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
 from harness import wait_until
-from traffic import by_name
+from traffic import assert_pages_conserved, by_name
 
 ROUTER = [f"52:54:00:00:00:{n + 1:02x}" for n in range(4)]
 HOST = [f"02:00:00:00:00:{n + 1:02x}" for n in range(4)]
@@ -143,6 +143,19 @@ class Bench:
         assert len(quote) >= min(len(sent), packet.ihl * 4 + 8 if packet.ihl else 28) and sent.startswith(quote), \
             "4.3.2.3: at least the header and 8 bytes are quoted, as they came"
         return frame
+
+
+def undisturbed(bench, request):
+    """For a fixture of a bench that many tests share: nothing is on its way, and a test must leave no page behind."""
+    request.node.machines = [bench.machine]
+    for port in bench.ports:
+        port.drain(0.02)
+    before = bench.machine.quiet_stats()
+    yield bench
+    after = bench.machine.quiet_stats()
+    assert_pages_conserved(before, after)
+    assert after["pages"]["mapped"] == before["pages"]["mapped"], "a page was mapped"
+    assert after["faults"]["violations"] == 0
 
 
 def datagram(source, destination, size=20, **fields):

@@ -14,7 +14,7 @@ from scapy.packet import Raw
 from building import build_tool
 from harness import Machine, wait_until
 from naming import named
-from routing import HOST, ROUTER, start
+from routing import HOST, ROUTER, start, undisturbed
 from routing6 import (ALL_NODES, ALL_NODES_LINK, ALL_ROUTERS, ALL_ROUTERS_LINK, CONFIG6, HOST_LOCAL, LINK_LOCAL, MTU2, TWO6,
                       Bench6, checksum_good, datagram6, group_of, host, own)
 from test_instructions import FRAMES as COUNTED
@@ -48,16 +48,7 @@ def shared(image, tmp_path_factory):
 
 @pytest.fixture
 def router(shared, request):
-    """The bench, with nothing on its way; a test must leave no page behind."""
-    request.node.machines = [shared.machine]
-    for port in shared.ports:
-        port.drain(0.02)
-    before = shared.machine.quiet_stats()
-    yield shared
-    after = shared.machine.quiet_stats()
-    assert_pages_conserved(before, after)
-    assert after["pages"]["mapped"] == before["pages"]["mapped"], "a page was mapped"
-    assert after["faults"]["violations"] == 0
+    yield from undisturbed(shared, request)
 
 
 def plain(**fields):

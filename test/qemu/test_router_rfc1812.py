@@ -9,8 +9,7 @@ from scapy.packet import Raw
 
 from harness import Machine, wait_until
 from naming import named
-from routing import HOST, MTU2, ROUTER, Bench, datagram, start
-from traffic import assert_pages_conserved
+from routing import HOST, MTU2, ROUTER, Bench, datagram, start, undisturbed
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -33,16 +32,7 @@ def shared(build, tmp_path_factory):
 
 @pytest.fixture
 def router(shared, request):
-    """The bench, with nothing on its way; a test must leave no page behind."""
-    request.node.machines = [shared.machine]
-    for port in shared.ports:
-        port.drain(0.02)
-    before = shared.machine.quiet_stats()
-    yield shared
-    after = shared.machine.quiet_stats()
-    assert_pages_conserved(before, after)
-    assert after["pages"]["mapped"] == before["pages"]["mapped"], "a page was mapped"
-    assert after["faults"]["violations"] == 0
+    yield from undisturbed(shared, request)
 
 
 def plain(**fields):
