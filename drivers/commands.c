@@ -28,6 +28,16 @@ static void command_stats(const char *argument, const char *board)
         console_print("stats: `%s` is no format, only json is\n", argument);
 }
 
+/* Of a port's words of those who wait. */
+static unsigned threads_count(uint64_t bits)
+{
+    unsigned count = 0;
+
+    for (; bits; bits &= bits - 1)
+        count++;
+    return count;
+}
+
 static void command_ports(const char *argument, const char *board)
 {
     const struct port *port;
@@ -36,12 +46,12 @@ static void command_ports(const char *argument, const char *board)
     (void)board;
     console_print("%-16s %-16s %6s %8s %s\n", "port", "receiver", "queued", "capacity", "state");
     for (unsigned i = 0; (port = port_at(i)) != NULL; i++) {
-        unsigned receivers = __atomic_load_n(&port->receivers.count, __ATOMIC_RELAXED);
-        unsigned senders = __atomic_load_n(&port->senders.count, __ATOMIC_RELAXED);
+        uint64_t receivers = __atomic_load_n(&port->receivers, __ATOMIC_RELAXED);
+        uint64_t senders = __atomic_load_n(&port->senders, __ATOMIC_RELAXED);
         console_print("%-16s %-16s %6u %8u %s, %u receiving, %u waiting to send\n", port->name,
                       port->receiver ? port->receiver->name : "-", port_depth(port), port->capacity,
-                      __atomic_load_n(&port->closed, __ATOMIC_RELAXED) ? "closed" : "open", receivers,
-                      senders);
+                      __atomic_load_n(&port->closed, __ATOMIC_RELAXED) ? "closed" : "open",
+                      threads_count(receivers), threads_count(senders));
     }
 }
 

@@ -411,8 +411,7 @@ INLINE int64_t receive_wait(struct service *service, struct port *port, struct b
             in_time = park(deadline, next);
             next = NULL;
         }
-        if (__atomic_load_n(&port->receivers.count, __ATOMIC_RELAXED))
-            port_receiver_remove(port, self);
+        port_receiver_remove(port, self);
         self->direct_port = NULL;
         if (!self->direct) {
             note_taken(service);
@@ -458,7 +457,7 @@ int64_t direct_receive(struct service *service, const uint64_t *args)
 INLINE struct thread *receiver_waiting(const struct cpu *cpu, const struct port *port)
 {
     /* Threads are never gone. One that waits on another CPU has another number; so has one that is moving there. */
-    struct thread *thread = __atomic_load_n(&port->receivers.first, __ATOMIC_RELAXED);
+    struct thread *thread = __atomic_load_n(&port->receiver_last, __ATOMIC_RELAXED);
 
     if (!thread || thread->cpu != cpu->number || thread->direct_port != port || !thread->direct ||
         !empty(port) || __atomic_load_n(&port->closed, __ATOMIC_RELAXED))

@@ -182,9 +182,11 @@ static bool life_begin(struct service *service)
     do {
         spin_lock(&service_lock);
         held = service->life.held;
+        /* Before there is a thread: a wake that was meant for the last life may start it before we do, and it would end itself */
+        __atomic_store_n(&service->state, held ? SERVICE_STOPPED : SERVICE_RUNNING, __ATOMIC_RELEASE);
         ready = !held && service_thread_first(service);
-        if (held || ready)
-            __atomic_store_n(&service->state, held ? SERVICE_STOPPED : SERVICE_RUNNING, __ATOMIC_RELEASE);
+        if (!held && !ready)
+            __atomic_store_n(&service->state, SERVICE_STARTING, __ATOMIC_RELEASE);
         spin_unlock(&service_lock);
         if (!held && !ready) /* the thread ended last of all, elsewhere, and is still leaving its stack */
             thread_yield();

@@ -21,7 +21,6 @@ struct port *port_create(const char *name, struct service *receiver, uint32_t ca
     memcpy(port->name, name, strlen(name) + 1);
     port->receiver = receiver;
     port->capacity = capacity;
-    port->senders.link = 1;
     port->ring = frame_alloc_bytes(capacity * sizeof(*port->ring), 64, "a port's queue");
     return port;
 }
@@ -50,55 +49,44 @@ struct port *port_at(unsigned number)
 
 /* ---- Waiting ---- */
 
-static void waiters_add(struct waiters *waiters, struct thread *thread)
+_Static_assert(THREADS_MAX <= 64, "a bit for each thread");
+
+static inline void waiters_add(uint64_t *waiters, const struct thread *thread)
 {
-    spin_lock(&waiters->lock);
-    thread->wait_next[waiters->link] = waiters->first;
-    waiters->first = thread;
-    __atomic_store_n(&waiters->count, waiters->count + 1, __ATOMIC_RELAXED);
-    spin_unlock(&waiters->lock);
+    __atomic_fetch_or(waiters, UINT64_C(1) << thread->number, __ATOMIC_RELAXED);
     /* Else our look at the queue may be done before the other side can see that we wait: both would sleep
      * (port 3) */
     arch_dmb_ish();
 }
 
-static void waiters_remove(struct waiters *waiters, struct thread *thread)
+/* When it is not there, a waker has taken it off: its wake may come later, as one for nothing. */
+static inline void waiters_remove(uint64_t *waiters, const struct thread *thread)
 {
-    spin_lock(&waiters->lock);
-    for (struct thread **link = &waiters->first; *link; link = &(*link)->wait_next[waiters->link])
-        if (*link == thread) {
-            *link = thread->wait_next[waiters->link];
-            __atomic_store_n(&waiters->count, waiters->count - 1, __ATOMIC_RELAXED);
-            break;
-        }
-    spin_unlock(&waiters->lock);
+    uint64_t bit = UINT64_C(1) << thread->number;
+
+    if (__atomic_load_n(waiters, __ATOMIC_RELAXED) & bit)
+        __atomic_fetch_and(waiters, ~bit, __ATOMIC_RELAXED);
 }
 
-static __attribute__((noinline)) void waiters_wake_all(struct waiters *waiters)
+static __attribute__((noinline)) void waiters_wake_all(uint64_t *waiters)
 {
-    spin_lock(&waiters->lock);
-    /* The next one is read before the wake, which orders it: who is woken, and finds the count 0, may link itself anew */
-    for (struct thread *thread = waiters->first, *next; thread; thread = next) {
-        next = thread->wait_next[waiters->link];
-        thread_wake(thread);
-    }
-    waiters->first = NULL;
-    __atomic_store_n(&waiters->count, 0, __ATOMIC_RELAXED);
-    spin_unlock(&waiters->lock);
+    for (uint64_t bits = __atomic_exchange_n(waiters, 0, __ATOMIC_RELAXED); bits; bits &= bits - 1)
+        thread_wake(thread_at((unsigned)__builtin_ctzll(bits)));
 }
 
 /*
  * After a full barrier. Wakes all: they are the few threads of one service, or senders that look again. They wait no more: who
  * finds nothing makes itself known again before it looks once more, and who sends many messages wakes them once.
  */
-static inline void waiters_wake(struct waiters *waiters)
+static inline void waiters_wake(uint64_t *waiters)
 {
-    if (__atomic_load_n(&waiters->count, __ATOMIC_RELAXED))
+    if (__atomic_load_n(waiters, __ATOMIC_RELAXED))
         waiters_wake_all(waiters);
 }
 
 void port_receiver_add(struct port *port, struct thread *thread)
 {
+    __atomic_store_n(&port->receiver_last, thread, __ATOMIC_RELAXED);
     waiters_add(&port->receivers, thread);
 }
 
@@ -290,7 +278,7 @@ bool port_send_one(struct port *port, struct message *message)
     arch_dmb_ishst(); /* else the receiver may see a pointer before what it points to */
     __atomic_store_n(&port->ring[tail & (capacity - 1)], message, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else we may look for waiting receivers before they can see the message (port 3, 4) */
-    if (__builtin_expect(__atomic_load_n(&port->receivers.count, __ATOMIC_RELAXED) |
+    if (__builtin_expect(__atomic_load_n(&port->receivers, __ATOMIC_RELAXED) |
                              __atomic_load_n(&port->closed, __ATOMIC_RELAXED),
                          0))
         return sent_tell(port);
@@ -327,8 +315,7 @@ struct message *port_take_one(struct port *port)
     if (pages)
         __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */
-    if (__builtin_expect(__atomic_load_n(&port->senders.count, __ATOMIC_RELAXED) | service_messages_limited,
-                         0))
+    if (__builtin_expect(__atomic_load_n(&port->senders, __ATOMIC_RELAXED) | service_messages_limited, 0))
         return taken_tell(port, message);
     return message;
 }

@@ -4,7 +4,9 @@
  * Owns: the ring of each port and the objects in it. Model: many senders on any CPU, one receiving service. A
  * sender reserves places by moving `tail`, fills them, and publishes each by a non-NULL pointer; the receiver
  * takes from `head` up to the first NULL. No lock on the way in; receivers of one port exclude each other by
- * a lock that only they take. Model-checked: test/model/port.pml.
+ * a lock that only they take. Threads that wait are bits of a word, one for those at either end: no lock there, since who is
+ * woken on another CPU runs at once, and would spin while the waker is still ringing. A thread can be among the receivers of
+ * one port and the senders of another at once, as a driver is whose forwarder is behind. Model-checked: test/model/port.pml.
  *
  * Invariants
  *   1. tail - head <= capacity, so a place is NULL whenever it is reserved.
@@ -33,18 +35,6 @@ struct thread;
 
 #define PORT_NAME 32
 
-/*
- * Threads that wait at a port. `count` lets the other side see at a glance that nobody does. A thread can be
- * among the receivers of one port and the senders of another at once, as a driver is whose forwarder is
- * behind.
- */
-struct waiters {
-    struct spinlock lock;
-    uint32_t count;
-    uint32_t link; /* (constant) which of thread->wait_next links these */
-    struct thread *first;
-};
-
 struct port {
     char name[PORT_NAME];
     struct service *receiver;
@@ -57,8 +47,10 @@ struct port {
     uint32_t dropped;          /* (atomic) messages dropped while closed, not yet reported */
     struct spinlock take_lock; /* between threads of the receiving service */
     struct message **ring;
-    struct waiters receivers;
-    struct waiters senders;
+    uint64_t receivers; /* (atomic) threads that wait for messages: a bit for each thread->number */
+    uint64_t senders;   /* (atomic) threads that wait for places */
+    struct thread *
+        receiver_last; /* (atomic) who came to wait for messages last: for ipc/direct.c, which looks whether it does */
 };
 
 /* Makes a port. Boot only. `capacity` is a power of two. */

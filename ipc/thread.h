@@ -85,8 +85,6 @@ struct thread {
     bool on_timer;    /* (own CPU) */
     uint64_t deadline;
     struct thread *run_next, *inbox_next, *timer_next;
-    struct thread
-        *wait_next[2];   /* among the receivers of one port; among the senders of one (a driver: both) */
     uint64_t tls;        /* TPIDR_EL0 */
     struct fp_state *fp; /* NULL for kernel threads */
     uint64_t user_stack_top;

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """
-Where the instructions of a forwarded frame go: boots an appliance on one CPU under the instruction counter (insn.c),
-forwards frames one way, and prints instructions per frame and function.
+Where the instructions of a forwarded frame go: boots an appliance under the instruction counter (insn.c), forwards
+frames, and prints instructions per frame and function.
 
-    test/bench/hot.py [--appliance switch] [--size 60] [--frames 10000] [--append TEXT] [--lines 40] [--function NAME]
+    test/bench/hot.py [--appliance switch] [--cpus 1] [--size 60] [--frames 10000] [--flow 0:1] [--append TEXT]
+                      [--lines 40] [--function NAME]
 
---function prints the addresses of one function with their counts instead.
+With several CPUs there is a column for all, and then one for each. --function prints the addresses of one function with their
+counts instead.
 """
 import argparse
 import bisect
@@ -36,6 +38,7 @@ def symbols(tree, appliance):
 
 
 def profile(machine):
+    """Address to counts, one for each vCPU."""
     connection = machine.connect("plugin").makefile("rw")
     connection.write("p")
     connection.flush()
@@ -43,54 +46,70 @@ def profile(machine):
     for line in connection:
         if not line.strip():
             return counts
-        address, count = line.split()
-        counts[int(address, 16)] = int(count)
+        address, *vcpus = line.split()
+        counts[int(address, 16)] = [int(count) for count in vcpus]
     return counts
 
 
 def measure(options):
-    """Counts per address, over options.frames frames."""
+    """Counts per address and vCPU, over options.frames frames of each flow; and how many frames that were."""
     build = Build()
     plugin = f"{build_tool(HERE / 'insn.c', shared=True)},profile=on"
-    machine = Machine(build.image(options.appliance), icount="shift=0,sleep=off", plugin=plugin,
+    machine = Machine(build.image(options.appliance), cpus=options.cpus, icount=options.icount, plugin=plugin,
                       append=options.append)
+    traffic = {"flow": options.flow or ["0:1"], "size": options.size, "window": options.window}
     try:
         machine.start()
         machine.wait_ready()
-        through(machine, flow="0:1", frames=1000, size=options.size)
+        through(machine, frames=1000, **traffic)
         before = profile(machine)
-        result = through(machine, flow="0:1", frames=options.frames, size=options.size, linger=0,
-                         count=machine.folder / "plugin")
+        result = through(machine, frames=options.frames, linger=0, count=machine.folder / "plugin", **traffic)
         after = profile(machine)
+        moved = machine.stats()["services"]
     finally:
         machine.kill()
-    print(f"{result['instructions_per_frame']:.1f} instructions per frame of {options.size} bytes; "
-          "by function, learning and idling included:")
-    return {address: count - before.get(address, 0) for address, count in after.items()}
+    print(f"{result['instructions_per_frame']:.1f} instructions per frame of {options.size} bytes, "
+          f"{result['frames_per_second']:.0f} frames/s with the counter; by function, learning and idling included:")
+    none = [0] * options.cpus
+    print(*(f"{row['name']} on CPU {row['cpu']}" for row in moved), sep=", ")
+    counts = {address: [new - old for new, old in zip(row[:options.cpus], before.get(address, none))]
+              for address, row in after.items()}
+    return counts, result["received"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--appliance", default="switch")
+    parser.add_argument("--cpus", type=int, default=1, help="at most 7 are told apart")
     parser.add_argument("--size", type=int, default=60)
     parser.add_argument("--frames", type=int, default=10000)
+    parser.add_argument("--window", type=int, default=256)
+    parser.add_argument("--flow", action="append", metavar="A:B")
+    parser.add_argument("--icount", default="shift=0,sleep=off")
     parser.add_argument("--append", default="")
     parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--function")
     options = parser.parse_args()
-    counts = measure(options)
+    counts, frames = measure(options)
     table = symbols(Build().tree("virt"), options.appliance)
     addresses = [address for address, _ in table]
-    sums = collections.Counter()
-    for address, count in sorted(counts.items()):
+    sums = collections.defaultdict(lambda: [0] * options.cpus)
+    for address, row in sorted(counts.items()):
         place = bisect.bisect_right(addresses, address) - 1
         name = table[place][1] if place >= 0 else "?"
-        sums[name] += count
-        if name == options.function and count:
-            print(f"{address:16x} {count / options.frames:8.2f}")
+        sums[name] = [a + b for a, b in zip(sums[name], row)]
+        if name == options.function and any(row):
+            print(f"{address:16x} {columns(row, frames)}")
     if not options.function:
-        for name, count in sums.most_common(options.lines):
-            print(f"{count / options.frames:9.1f}  {name}")
+        print(f"{columns(map(sum, zip(*sums.values())), frames)}  all")
+        for name, row in sorted(sums.items(), key=lambda item: -sum(item[1]))[:options.lines]:
+            print(f"{columns(row, frames)}  {name}")
+
+
+def columns(row, frames):
+    """The sum, then for each CPU, for each frame."""
+    row = list(row)
+    return " ".join(f"{count / frames:8.2f}" for count in ([sum(row)] + row if len(row) > 1 else row))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@
  * the difference. One letter asks, and one answer comes back on the same connection:
  *
  *     c    the instructions executed so far by all vCPUs, in decimal, and a newline
- *     p    (profile=on) one line "ADDRESS COUNT" for each address ever executed, then an empty line
+ *     p    (profile=on) one line "ADDRESS COUNT COUNT ..." for each address ever executed, with a count for each of the
+ *          first 8 vCPUs, then an empty line
  *
  * Owns: the counters. Each vCPU's thread adds to its own cell, the serving thread reads them all; a read that
- * races with a running vCPU is therefore at most the instructions of that moment off. The profile shares one
- * cell per address between the vCPUs, so it is exact with one vCPU only.
+ * races with a running vCPU is therefore at most the instructions of that moment off. The profile has a cell for each
+ * address and vCPU; the eighth vCPU and those beyond share one.
  *
  * Every instruction calls back: slow (about 5 ns each), but exact, also when an exception leaves a block half
  * way.
@@ -52,8 +53,9 @@ static struct {
 /* Profile: open addressing by the instruction's address; grown never, so addresses beyond its size are not
  * shown. */
 #define PROFILE_SLOTS (1u << 18)
+#define PROFILE_VCPUS 8
 struct slot {
-    uint64_t address, count;
+    uint64_t address, count[PROFILE_VCPUS];
 };
 static struct slot *profile;
 static pthread_mutex_t profile_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -63,7 +65,7 @@ static void count_instruction(unsigned int vcpu, void *slot)
 {
     cells[vcpu % VCPUS].count++;
     if (slot)
-        ((struct slot *)slot)->count++;
+        ((struct slot *)slot)->count[vcpu < PROFILE_VCPUS ? vcpu : PROFILE_VCPUS - 1]++;
 }
 
 static struct slot *slot_of(uint64_t address)
@@ -94,6 +96,19 @@ static void translate_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     }
 }
 
+static void profile_print(FILE *client)
+{
+    for (uint32_t i = 0; profile && i < PROFILE_SLOTS; i++) {
+        if (!profile[i].address)
+            continue;
+        fprintf(client, "%" PRIx64, profile[i].address);
+        for (int vcpu = 0; vcpu < PROFILE_VCPUS; vcpu++)
+            fprintf(client, " %" PRIu64, profile[i].count[vcpu]);
+        fprintf(client, "\n");
+    }
+    fprintf(client, "\n");
+}
+
 static void answer(FILE *client, int request)
 {
     uint64_t sum = 0;
@@ -103,10 +118,7 @@ static void answer(FILE *client, int request)
             sum += __atomic_load_n(&cells[i].count, __ATOMIC_RELAXED);
         fprintf(client, "%" PRIu64 "\n", sum);
     } else if (request == 'p') {
-        for (uint32_t i = 0; profile && i < PROFILE_SLOTS; i++)
-            if (profile[i].count)
-                fprintf(client, "%" PRIx64 " %" PRIu64 "\n", profile[i].address, profile[i].count);
-        fprintf(client, "\n");
+        profile_print(client);
     }
     fflush(client);
 }

@@ -61,6 +61,11 @@ void rpc_abort(struct message *request)
     __atomic_fetch_add(&dropped, 1, __ATOMIC_RELAXED);
 }
 
+struct thread *thread_at(unsigned number)
+{
+    return &actors[number].thread;
+}
+
 void thread_wake(struct thread *thread)
 {
     struct actor *actor = &actors[thread->number];

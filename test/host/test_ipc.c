@@ -19,6 +19,11 @@ static struct space *a;
 static unsigned wakes[4], aborts;
 static struct thread threads[4];
 
+struct thread *thread_at(unsigned number)
+{
+    return &threads[number];
+}
+
 void thread_wake(struct thread *thread)
 {
     wakes[thread->number]++;

@@ -4,7 +4,8 @@
  * Two senders and one receiver at a port of two places (ipc/port.h). Checked: each message arrives once, with what was
  * written into it before it was sent (message 1); one sender's messages in their order (port 2); a place is empty when it
  * is reserved (port 1); and nobody sleeps for ever: parking is a notification that stays (test/model/park.pml), so a
- * lost wake-up (port 3) is an invalid end state. Who wakes those that wait takes them off the list.
+ * lost wake-up (port 3) is an invalid end state. Who wakes those that wait takes their bits by an exchange, and wakes them some
+ * time later: the wake may find that its thread has gone on by itself, and is then one for nothing.
  *
  * Mutants, each to be refuted:
  *   NO_CONTENT_BARRIER   the pointer may be seen before what it points to
@@ -13,7 +14,8 @@
  *   NO_TAKE_BARRIER      the receiver looks for waiting senders before the room is seen
  *   HEAD_NOT_RELEASED    a place may be reserved before it is seen to be empty
  *   LOOK_THEN_ADD        the receiver looks at the queue, makes itself known, and parks
- *   ADDED_ONCE           who was woken, and taken off the list, looks once more and parks
+ *   ADDED_ONCE           who was woken, and whose bit was taken, looks once more and parks
+ *   BIT_LEFT             a wake is given to who waits by a look at its bit, which is cleared by a store of its own later
  */
 #define SENDERS  2
 #define EACH     2
@@ -33,16 +35,36 @@
 bool notified[PROCESSES]; /* thread_wake / thread_park */
 byte arrivals, next_of[SENDERS];
 
-/* Under the lock of those that wait; what the thread itself has stored there is seen, or it would not be found. */
+/* waiters_wake: a look, an exchange, and the wake, each a step of its own. */
 inline waiters_wake(self, waiting_at, thread)
 {
     load(self, waiting_at, waiting);
     if
     :: waiting ->
+#ifdef BIT_LEFT
+        notified[thread] = true;
+        memory[waiting_at] = 0;
+#else
         atomic {
-            notified[thread] = true;
+            waiting = memory[waiting_at];
             memory[waiting_at] = 0
         }
+        if
+        :: waiting -> notified[thread] = true
+        :: else
+        fi
+#endif
+    :: else
+    fi;
+    waiting = 0
+}
+
+/* waiters_remove */
+inline forget(self, waiting_at)
+{
+    load(self, waiting_at, waiting);
+    if
+    :: waiting -> store(self, waiting_at, 0)
     :: else
     fi;
     waiting = 0
@@ -114,7 +136,7 @@ parked_again:
 #ifdef ADDED_ONCE
             added = false;
 #endif
-            store(self, WAITING(self), 0);
+            forget(self, WAITING(self));
             if
             :: place == NONE -> goto again
             :: else
@@ -129,12 +151,7 @@ parked_again:
 #ifndef NO_SENDER_BARRIER
         fence(self);
 #endif
-        load(self, RECEIVERS, waiting);
-        if
-        :: waiting -> atomic { notified[RECEIVER] = true; memory[RECEIVERS] = 0 } /* under the waiters' lock */
-        :: else
-        fi;
-        waiting = 0;
+        waiters_wake(self, RECEIVERS, RECEIVER);
         place = 0;
         k++
     od
@@ -147,16 +164,6 @@ inline arrived(message)
     next_of[(message - 1) / EACH]++;
     arrivals++;
     message = 0
-}
-
-inline sender_wake(s)
-{
-    load(RECEIVER, WAITING(s), waiting);
-    if
-    :: waiting -> atomic { notified[s] = true; memory[WAITING(s)] = 0 }
-    :: else
-    fi;
-    waiting = 0
 }
 
 /* port_take for up to two messages: `first` and `second` are 0 when there are none. */
@@ -200,7 +207,7 @@ proctype receiver()
             store(RECEIVER, RECEIVERS, 1);
             fence(RECEIVER);
             park(RECEIVER);
-            store(RECEIVER, RECEIVERS, 0)
+            forget(RECEIVER, RECEIVERS)
         :: else
         fi;
 #else
@@ -213,7 +220,7 @@ proctype receiver()
         :: first == 0 -> park(RECEIVER)
         :: else
         fi;
-        store(RECEIVER, RECEIVERS, 0);
+        forget(RECEIVER, RECEIVERS);
 #endif
         atomic {
             if

@@ -176,7 +176,7 @@ class Ports(Shown):
         for port in array("ports", int(value("'ipc/port.c'::port_count")), "ipc/port.c"):
             queued = (int(port["tail"]) - int(port["head"])) & 0xFFFFFFFF
             body.append([port["name"].string(), text(port["receiver"]["name"]), queued, int(port["capacity"]),
-                         int(port["pages"]), int(port["receivers"]["count"]), int(port["senders"]["count"]),
+                         int(port["pages"]), bin(int(port["receivers"])).count("1"), bin(int(port["senders"])).count("1"),
                          "closed" if int(port["closed"]) else "open"])
         rows(["port", "receiver", "queued", "places", "pages", "receiving", "sending", "state"], body)
 
