@@ -9,9 +9,13 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+sys.path.insert(0, str(ROOT))
+
+from tools import compiled  # noqa: E402
 
 
 class BuildError(Exception):
@@ -45,24 +49,14 @@ def copy_tree(folder):
             shutil.copy(ROOT / name, folder / name)
 
 
-def build_tool(source, *flags, shared=False, parts=()):
-    """
-    Compiles a C file of the tests for this host, with further files beside it, unless that has been done; returns the
-    program's path.
-    """
-    source = pathlib.Path(source)
-    parts = [source.with_name(part) for part in parts]
-    flags = [f"-I{ROOT}", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", *flags]
-    flags += ["-shared", "-fPIC"] if shared else []
-    key = hashlib.sha256(b"".join(file.read_bytes() for file in (source, *parts)) + repr(flags).encode()).hexdigest()[:12]
-    target = BUILD / "tools" / f"{source.stem}-{key}{'.so' if shared else ''}"
-    with locked("tools"):
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fresh = target.with_suffix(f".{os.getpid()}")
-            run("gcc", *flags, "-o", fresh, source, *(part for part in parts if part.suffix == ".c"), "-lpthread")
-            fresh.rename(target)
-    return target
+def generator():
+    """The traffic generator (tools/native/generator.c), compiled."""
+    return compiled.generator()
+
+
+def insn_plugin():
+    """The instruction counter for QEMU (tools/native/insn.c), compiled."""
+    return compiled.insn_plugin()
 
 
 class Build:

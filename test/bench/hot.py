@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """
-Where the instructions of a forwarded frame go: boots an appliance under the instruction counter (insn.c), forwards
-frames, and prints instructions per frame and function.
+Where the instructions of a forwarded frame go: boots an appliance under the instruction counter (tools/native/insn.c),
+forwards frames, and prints instructions per frame and function.
 
     test/bench/hot.py [--appliance switch] [--cpus 1] [--size 60] [--frames 10000] [--flow 0:1] [--append TEXT]
                       [--lines 40] [--function NAME]
@@ -19,7 +19,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "qemu")]
 
-from building import Build, build_tool  # noqa: E402
+from building import Build, insn_plugin  # noqa: E402
 from harness import Machine  # noqa: E402
 from traffic import through  # noqa: E402
 
@@ -54,7 +54,7 @@ def profile(machine):
 def measure(options):
     """Counts per address and vCPU, over options.frames frames of each flow; and how many frames that were."""
     build = Build()
-    plugin = f"{build_tool(HERE / 'insn.c', shared=True)},profile=on"
+    plugin = f"{insn_plugin()},profile=on"
     machine = Machine(build.image(options.appliance), cpus=options.cpus, icount=options.icount, plugin=plugin,
                       append=options.append)
     traffic = {"flow": options.flow or ["0:1"], "size": options.size, "window": options.window}

@@ -2,17 +2,15 @@
 Configuration files: mistakes are found before the boot; and what a long one (10^5 routes, 3.5 MB) costs at the start of
 the router, in instructions of the guest.
 """
-import pathlib
 import random
 import socket
 import subprocess
 
 import pytest
 
-from building import ROOT, build_tool
+from building import ROOT, insn_plugin
 from naming import named
 
-PLUGIN = pathlib.Path(__file__).resolve().parent.parent / "bench" / "insn.c"
 ROUTES = 100000
 NETS = "interface net0 10.0.0.1/24\ninterface net1 10.0.1.1/24\n"
 
@@ -37,7 +35,7 @@ def instructions(boot, image, file, lines):
     """Of all CPUs until the router is ready, in virtual time that follows the instructions."""
     file.write_text(NETS + "".join(lines))
     machine = boot(image, cpus=1, gic=3, memory=512, icount="shift=0,sleep=off", initrd=file,
-                   plugin=build_tool(PLUGIN, shared=True))
+                   plugin=insn_plugin())
     machine.wait_for(r"^router: routing between 2 interfaces")
     with socket.socket(socket.AF_UNIX) as counter:
         counter.connect(str(machine.folder / "plugin"))

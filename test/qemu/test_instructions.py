@@ -1,13 +1,10 @@
 """What a forwarded frame costs, in instructions of the guest."""
-import pathlib
-
 import pytest
 
-from building import build_tool
+from building import insn_plugin
 from naming import named
 from traffic import assert_all_arrived, through
 
-PLUGIN = pathlib.Path(__file__).resolve().parent.parent / "bench" / "insn.c"
 FRAMES = 10000
 
 
@@ -17,7 +14,7 @@ def instructions_per_frame(boot, image, size, window=256, one_insn_per_tb=False,
     traffic, on one CPU, in virtual time that follows the instructions.
     """
     machine = boot(image, cpus=1, gic=3, memory=512, modern=True, icount="shift=0,sleep=off", append=append,
-                   plugin=build_tool(PLUGIN, shared=True), one_insn_per_tb=one_insn_per_tb)
+                   plugin=insn_plugin(), one_insn_per_tb=one_insn_per_tb)
     machine.wait_ready()
     result = through(machine, flow="0:1", frames=FRAMES + 1000, warm=1000, size=size, window=window, stall=20,
                      count=machine.folder / "plugin")

@@ -7,12 +7,11 @@ import pytest
 from scapy.layers.inet import IP
 from scapy.layers.l2 import ARP, Ether
 
-from building import ROOT, build_tool
+from building import ROOT, insn_plugin
 from harness import wait_until
 from naming import named
 from routing import HOST, ROUTER, TWO, Bench, datagram, start, tell
 from test_instructions import FRAMES as COUNTED
-from test_instructions import PLUGIN
 from traffic import assert_all_arrived, assert_not_copied, assert_pages_conserved, by_name, through
 
 FRAMES = 100000
@@ -61,7 +60,7 @@ def test_instructions(boot, image, tmp_path, size):
     figures = []
     for way in (False, True):
         machine = start(boot, image, tmp_path, TWO, cpus=1, icount="shift=0,sleep=off",
-                        plugin=build_tool(PLUGIN, shared=True), one_insn_per_tb=way)
+                        plugin=insn_plugin(), one_insn_per_tb=way)
         result = through(machine, flow="0:1", frames=COUNTED + 1000, warm=1000, size=size, stall=20,
                          count=machine.folder / "plugin", **ROUTED)
         assert_all_arrived(result)

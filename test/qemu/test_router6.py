@@ -11,14 +11,13 @@ from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA,
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from building import build_tool
+from building import insn_plugin
 from harness import Machine, wait_until
 from naming import named
 from routing import HOST, ROUTER, start, undisturbed
 from routing6 import (ALL_NODES, ALL_NODES_LINK, ALL_ROUTERS, ALL_ROUTERS_LINK, CONFIG6, HOST_LOCAL, LINK_LOCAL, MTU2, TWO6,
                       Bench6, checksum_good, datagram6, group_of, host, own)
 from test_instructions import FRAMES as COUNTED
-from test_instructions import PLUGIN
 from traffic import assert_all_arrived, assert_not_copied, assert_pages_conserved, by_name, through
 
 FRAMES = 100000
@@ -491,7 +490,7 @@ def test_frames(boot, image, tmp_path, size):
 def test_instructions(boot, image, tmp_path, size):
     """As for IPv4: all vCPUs, in the middle of steady traffic one way, on one CPU."""
     machine = start(boot, image, tmp_path, TWO6, cpus=1, icount="shift=0,sleep=off",
-                    plugin=build_tool(PLUGIN, shared=True), one_insn_per_tb=True)
+                    plugin=insn_plugin(), one_insn_per_tb=True)
     result = through(machine, flow="0:1", frames=COUNTED + 1000, warm=1000, size=size, stall=20,
                      count=machine.folder / "plugin", **ROUTED)
     assert_all_arrived(result)

@@ -1,11 +1,8 @@
-"""Drives the traffic generator (generator.c) and says what a machine's counters must have done meanwhile."""
+"""Drives the traffic generator (tools/native/generator.c) and says what a machine's counters must have done meanwhile."""
 import json
-import pathlib
 import subprocess
 
-from building import build_tool
-
-HERE = pathlib.Path(__file__).resolve().parent
+from building import generator
 
 
 def generate(sockets, timeout=250, **options):
@@ -13,7 +10,7 @@ def generate(sockets, timeout=250, **options):
     Runs the generator between the sockets. Options are the generator's own: frames, size, window, flow, loose, deaf
     (lists repeat an option), stall, resume, linger, count, warm, routed, router. Returns its result.
     """
-    command = [str(build_tool(HERE / "generator.c", parts=["frames.c", "frames.h"]))]
+    command = [str(generator())]
     for name, value in options.items():
         for one in value if isinstance(value, (list, tuple)) else [value]:
             command += [f"--{name}", str(one)]

@@ -1,8 +1,8 @@
 /*
  * The headers of the traffic generator's frames (generator.c): plain ones for a switch, or with IP for a router.
  */
-#ifndef TEST_QEMU_FRAMES_H
-#define TEST_QEMU_FRAMES_H
+#ifndef TOOLS_NATIVE_FRAMES_H
+#define TOOLS_NATIVE_FRAMES_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,12 +1,14 @@
 /*
  * Counts the guest's instructions: a plugin for QEMU's TCG (plugin API 2 to 4, that is QEMU 9.0 and later).
  *
- *     qemu-system-aarch64 ... -plugin insn.so,socket=PATH[,profile=on]
+ *     qemu-system-aarch64 ... -plugin insn.so,socket=PATH[,profile=on][,accesses=on]
  *
  * The count is served on a unix socket, so that a test can take it at two points of a running guest and use
  * the difference. One letter asks, and one answer comes back on the same connection:
  *
  *     c    the instructions executed so far by all vCPUs, in decimal, and a newline
+ *     i    (accesses=on) the loads and stores so far that went to a device and not to memory, in the same form; 0 without.
+ *          The GIC's system registers are none of these
  *     p    (profile=on) one line "ADDRESS COUNT COUNT ..." for each address ever executed, with a count for each of the
  *          first 8 vCPUs, then an empty line
  *
@@ -19,6 +21,7 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,20 +37,29 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 typedef void (*tb_translate_callback)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 typedef void (*vcpu_callback)(unsigned int vcpu, void *userdata);
+typedef uint32_t qemu_plugin_meminfo_t;
+struct qemu_plugin_hwaddr;
+typedef void (*memory_callback)(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+                                void *userdata);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_translate_callback callback);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, vcpu_callback callback, int flags,
                                             void *userdata);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, memory_callback callback, int flags,
+                                      int which, void *userdata);
+struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info, uint64_t address);
+bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *address);
 #define PLUGIN_CB_NO_REGS 0
+#define PLUGIN_MEM_RW     3
 #define EXPORT            __attribute__((visibility("default")))
 EXPORT int qemu_plugin_version = 2;
 
 #define VCPUS 64
 static struct {
-    uint64_t count;
-    char own_cache_line[56];
+    uint64_t count, accesses;
+    char own_cache_line[48];
 } cells[VCPUS];
 
 /* Profile: open addressing by the instruction's address; grown never, so addresses beyond its size are not
@@ -59,6 +71,7 @@ struct slot {
 };
 static struct slot *profile;
 static pthread_mutex_t profile_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool counts_accesses;
 static int listener;
 
 static void count_instruction(unsigned int vcpu, void *slot)
@@ -66,6 +79,15 @@ static void count_instruction(unsigned int vcpu, void *slot)
     cells[vcpu % VCPUS].count++;
     if (slot)
         ((struct slot *)slot)->count[vcpu < PROFILE_VCPUS ? vcpu : PROFILE_VCPUS - 1]++;
+}
+
+static void look_at_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *unused)
+{
+    struct qemu_plugin_hwaddr *place = qemu_plugin_get_hwaddr(info, address);
+
+    (void)unused;
+    if (place && qemu_plugin_hwaddr_is_io(place))
+        cells[vcpu % VCPUS].accesses++;
 }
 
 static struct slot *slot_of(uint64_t address)
@@ -93,6 +115,8 @@ static void translate_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         qemu_plugin_register_vcpu_insn_exec_cb(insn, count_instruction, PLUGIN_CB_NO_REGS,
                                                slot_of(qemu_plugin_insn_vaddr(insn)));
+        if (counts_accesses)
+            qemu_plugin_register_vcpu_mem_cb(insn, look_at_access, PLUGIN_CB_NO_REGS, PLUGIN_MEM_RW, NULL);
     }
 }
 
@@ -113,9 +137,9 @@ static void answer(FILE *client, int request)
 {
     uint64_t sum = 0;
 
-    if (request == 'c') {
+    if (request == 'c' || request == 'i') {
         for (int i = 0; i < VCPUS; i++)
-            sum += __atomic_load_n(&cells[i].count, __ATOMIC_RELAXED);
+            sum += __atomic_load_n(request == 'c' ? &cells[i].count : &cells[i].accesses, __ATOMIC_RELAXED);
         fprintf(client, "%" PRIu64 "\n", sum);
     } else if (request == 'p') {
         profile_print(client);
@@ -164,6 +188,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
             path = argv[i] + 7;
         } else if (!strcmp(argv[i], "profile=on")) {
             profile = calloc(PROFILE_SLOTS, sizeof(*profile));
+        } else if (!strcmp(argv[i], "accesses=on")) {
+            counts_accesses = true;
         } else {
             fprintf(stderr, "insn: unknown argument %s\n", argv[i]);
             return -1;

@@ -1,5 +1,5 @@
 /* The headers of the traffic generator's frames: see frames.h. */
-#include "test/qemu/frames.h"
+#include "tools/native/frames.h"
 
 #include <stdio.h>
 #include <string.h>
