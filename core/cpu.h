@@ -39,6 +39,7 @@ struct cpu {
     struct thread *fp_owner;  /* (o) whose floating-point registers are in the CPU */
     bool fp_open;             /* (o) CPACR_EL1 lets the current thread use them */
     uint64_t slice_end;       /* (o) counter value at which the current thread's slice ends */
+    uint64_t timer_at;        /* (o) counter value at which the timer fires; UINT64_MAX: it is off */
     uint64_t started;         /* (o) INST_RETIRED when the current thread was switched in */
     uint64_t counters[COUNTERS]; /* (o) see core/counters.h */
 };

@@ -20,7 +20,10 @@
 #define LOOKS           4 /* of the watchdog, in the time that a service has */
 
 static struct thread *keeper;
-static uint64_t look_ns = UINT64_MAX; /* between two looks of the watchdog */
+static struct port *watched[PORTS_MAX];
+static unsigned watched_count;
+static uint64_t look_ticks;           /* between two looks of the watchdog */
+static uint64_t look_at = UINT64_MAX; /* (atomic) counter value of the next; UINT64_MAX: no watchdogs */
 
 static enum service_state state_of(const struct service *service)
 {
@@ -293,8 +296,10 @@ static void watch(struct service *service)
     uint32_t heads;
     unsigned waiting = ports_waiting(service, &heads);
 
-    if (!waiting || heads != life->heads || state_of(service) != SERVICE_RUNNING) {
+    /* `waiting` of the last look too: while nothing waits there may be no look for long */
+    if (!waiting || !life->waiting || heads != life->heads || state_of(service) != SERVICE_RUNNING) {
         life->heads = heads;
+        life->waiting = waiting > 0;
         life->waiting_since = now;
     } else if (now - life->waiting_since >= timer_ticks(service->row->watchdog * UINT64_C(1000000))) {
         log_print("watchdog: service %s has received nothing for %u ms, and %u messages wait\n",
@@ -302,6 +307,41 @@ static void watch(struct service *service)
         life->waiting_since = now;
         service_stop(service, "the watchdog found it hung", true);
     }
+}
+
+/* Two CPUs may find at once that it is time: then the keeper is woken twice. */
+void life_tick(uint64_t now)
+{
+    if (now < __atomic_load_n(&look_at, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&look_at, now + look_ticks, __ATOMIC_RELAXED);
+    thread_wake(keeper);
+}
+
+uint64_t life_deadline(void)
+{
+    for (unsigned i = 0; i < watched_count; i++)
+        if (port_depth(watched[i]))
+            return __atomic_load_n(&look_at, __ATOMIC_RELAXED);
+    return UINT64_MAX;
+}
+
+static void watch_start(void)
+{
+    uint64_t least = UINT64_MAX;
+    struct port *port;
+
+    for (unsigned i = 0; (port = port_at(i)); i++) {
+        const struct baton_service *row = port->receiver->row;
+        if (!row || !row->watchdog)
+            continue;
+        watched[watched_count++] = port;
+        least = row->watchdog < least ? row->watchdog : least;
+    }
+    if (!watched_count)
+        return;
+    look_ticks = timer_ticks(least * UINT64_C(1000000) / LOOKS);
+    look_at = timer_now() + look_ticks;
 }
 
 /* ---- The keeper ---- */
@@ -319,7 +359,7 @@ static void keeper_run(void *unused)
         }
         /* Who wants a new life meanwhile makes the park return at once */
         uint64_t flags = arch_irq_save();
-        thread_park(timer_deadline(look_ns));
+        thread_park(UINT64_MAX);
         arch_irq_restore(flags);
     }
 }
@@ -327,11 +367,7 @@ static void keeper_run(void *unused)
 void life_create(void)
 {
     keeper = thread_create_kernel(NULL, "keeper", 0, keeper_run, NULL);
-    for (unsigned i = 0; i < service_count; i++) {
-        const struct baton_service *row = services[i].row;
-        uint64_t ns = row && row->watchdog ? row->watchdog * UINT64_C(1000000) / LOOKS : UINT64_MAX;
-        look_ns = ns < look_ns ? ns : look_ns;
-    }
+    watch_start();
 }
 
 void life_start_all(void)

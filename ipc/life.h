@@ -45,6 +45,7 @@ struct life {
     uint32_t granted;  /* BATON_RESTART_WITHIN: restarts so far, and when the last ones were */
     uint64_t granted_at[BATON_RESTARTS_MAX];
     uint32_t heads;         /* (keeper) how much it had received when the watchdog looked last */
+    bool waiting;           /* (keeper) there was something to receive then */
     uint64_t waiting_since; /* (keeper) since when there was something to receive and it did not */
 };
 
@@ -74,6 +75,15 @@ const char *life_state(const struct service *service);
  * port that closes drops what it has just put there itself, so this may grow for a moment after the end was reported.
  */
 uint32_t life_lost(const struct service *service);
+
+/*
+ * The watchdog's clock, for the scheduler. life_tick wakes the keeper when it is time for a look; on every tick of the timer, of
+ * any CPU, which a busy CPU has every 2 ms. life_deadline is for a CPU that goes to sleep: when it must wake for the next look, as a counter
+ * value; UINT64_MAX when no message waits for a service that has a watchdog. That is enough: whoever sends one
+ * later is awake, and comes here when it goes to sleep itself. Cost: a load and a compare; a few loads for each port that is watched.
+ */
+void life_tick(uint64_t now);
+uint64_t life_deadline(void);
 
 /* Boot: makes the keeper; the services begin. */
 void life_create(void);

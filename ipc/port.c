@@ -7,8 +7,6 @@
 #include "ipc/thread.h"
 #include "mm/frame.h"
 
-#define PORTS_MAX 64
-
 static struct port ports[PORTS_MAX];
 static unsigned port_count;
 

@@ -33,6 +33,7 @@
 struct service;
 struct thread;
 
+#define PORTS_MAX 64
 #define PORT_NAME 32
 
 struct port {

@@ -7,6 +7,7 @@
 #include "core/irq.h"
 #include "core/log.h"
 #include "core/timer.h"
+#include "ipc/life.h"
 #include "ipc/page_limbo.h"
 #include "ipc/service.h"
 #include "mm/space.h"
@@ -17,6 +18,7 @@
     8 /* threads put in front in a row: two that wake each other must not starve a third (thread 4) */
 
 static bool instructions_counted; /* the CPU has a performance monitor */
+static uint64_t slice_ticks;
 
 /* ---- Run queue ---- */
 
@@ -124,13 +126,27 @@ bool sched_others_ready(void)
 
 /* ---- Timer ---- */
 
-static void timer_arm(struct cpu *cpu, bool busy)
+static uint64_t sooner(uint64_t a, uint64_t b)
 {
-    uint64_t deadline = cpu->timers ? cpu->timers->deadline : UINT64_MAX;
+    return a < b ? a : b;
+}
 
-    if (busy && cpu->slice_end < deadline)
-        deadline = cpu->slice_end;
+/*
+ * The timer fires at `deadline` or before. When it is armed for an earlier moment it is left alone: that tick finds nothing due
+ * and arms it anew. So a CPU that sleeps and wakes for every frame sets its timer once in a slice, and not twice a frame, which
+ * is slow where the timer is emulated.
+ */
+static void timer_need(struct cpu *cpu, uint64_t deadline)
+{
+    if (deadline >= cpu->timer_at)
+        return;
+    cpu->timer_at = deadline;
     arch_timer_set(deadline);
+}
+
+static uint64_t first_deadline(const struct cpu *cpu)
+{
+    return cpu->timers ? cpu->timers->deadline : UINT64_MAX;
 }
 
 void sched_timer_add(struct thread *thread, uint64_t deadline)
@@ -144,8 +160,7 @@ void sched_timer_add(struct thread *thread, uint64_t deadline)
     thread->timer_next = *link;
     thread->on_timer = true;
     *link = thread;
-    if (cpu->timers == thread)
-        timer_arm(cpu, true);
+    timer_need(cpu, deadline);
 }
 
 void sched_timer_remove(struct thread *thread)
@@ -176,31 +191,33 @@ static void share_turn(struct cpu *cpu, uint64_t now, bool begins)
         give_way(cpu, spent);
     if (spent || look < cpu->slice_end)
         cpu->slice_end = look;
-    timer_arm(cpu, true);
+    timer_need(cpu, cpu->slice_end);
 }
 
 /* The end of a slice: a thread that was switched in meanwhile has not had all of it. */
 static void slice_renew(struct cpu *cpu, uint64_t now)
 {
-    uint64_t end = cpu->switched + timer_ticks(SLICE_NS);
+    uint64_t end = cpu->switched + slice_ticks;
 
     if (now < end) {
         cpu->slice_end = end;
         return;
     }
-    cpu->slice_end = now + timer_ticks(SLICE_NS);
+    cpu->slice_end = now + slice_ticks;
     cpu->reschedule = sched_others_ready();
 }
 
-/* The timer's interrupt: deadlines that have passed, and the end of the slice. */
+/* The timer's interrupt: deadlines that have passed, and the end of the slice. An idle CPU arms it itself, when it sleeps again. */
 static void timer_tick(void *argument)
 {
     struct cpu *cpu = cpu_self();
     uint64_t now = timer_now();
 
     (void)argument;
+    cpu->timer_at = UINT64_MAX;
     unmap_poll();
     page_limbo_tick();
+    life_tick(now);
     while (cpu->timers && cpu->timers->deadline <= now) {
         struct thread *thread = cpu->timers;
         sched_timer_remove(thread);
@@ -210,7 +227,10 @@ static void timer_tick(void *argument)
         slice_renew(cpu, now);
     if (cpu->current->limited)
         share_turn(cpu, now, false);
-    timer_arm(cpu, cpu->current != cpu->idle);
+    timer_need(cpu, cpu->current == cpu->idle ? UINT64_MAX : sooner(first_deadline(cpu), cpu->slice_end));
+    if (cpu->timer_at == UINT64_MAX)
+        arch_timer_set(
+            UINT64_MAX); /* else the interrupt of the deadline that has passed comes again at once */
 }
 
 /* ---- Floating point ---- */
@@ -279,8 +299,8 @@ static void current_set(struct cpu *cpu, struct thread *next)
         give_way(cpu, false);
     }
     if (from == cpu->idle || from->limited) {
-        cpu->slice_end = timer_now() + timer_ticks(SLICE_NS);
-        timer_arm(cpu, true);
+        cpu->slice_end = timer_now() + slice_ticks;
+        timer_need(cpu, cpu->slice_end);
     }
     cpu->current = next;
     cpu->switched = arch_counter_peek();
@@ -414,14 +434,17 @@ void sched_yield(void)
     sched_switch();
 }
 
-/* A CPU sleeps without a tick, unless pages wait for other CPUs: then it looks again. */
+/*
+ * A CPU sleeps without a tick, until a thread's deadline passes. But when pages wait for other CPUs, or messages for a service that
+ * has a watchdog, it looks again.
+ */
 static void idle_timer_arm(struct cpu *cpu)
 {
-    bool waits = page_limbo_reap();
+    uint64_t deadline = sooner(first_deadline(cpu), life_deadline());
 
-    if (waits)
-        cpu->slice_end = timer_deadline(SLICE_NS);
-    timer_arm(cpu, waits);
+    if (page_limbo_reap())
+        deadline = sooner(deadline, timer_now() + slice_ticks);
+    timer_need(cpu, deadline);
 }
 
 /* What runs when nothing can (thread 3). */
@@ -457,6 +480,8 @@ void thread_cpu_run(void)
     struct cpu *cpu = cpu_self();
 
     arch_irq_disable();
+    slice_ticks = timer_ticks(SLICE_NS);
+    cpu->timer_at = UINT64_MAX;
     instructions_counted = arch_instructions_counted();
     arch_fp_open(false);
     irq_register(IRQ_TIMER, timer_tick, NULL, cpu->number);

@@ -1,4 +1,6 @@
 """What a forwarded frame costs, in instructions of the guest."""
+import time
+
 import pytest
 
 from building import insn_plugin
@@ -30,3 +32,34 @@ def test_instructions(boot, switch, size):
     figures = [instructions_per_frame(boot, switch, size, one_insn_per_tb=way) for way in (False, True)]
     print(f"{size} bytes: {figures[0]:.0f} instructions per frame, {figures[1]:.0f} with one-insn-per-tb")
     assert min(figures) <= 1500, f"{min(figures):.0f} instructions per frame, at most 1500 are allowed"
+
+
+def instructions_while_idle(machine, seconds):
+    """What a machine executes in a time in which nothing comes, by its own plugin."""
+    counter = machine.connect("plugin").makefile("rw")
+
+    def count():
+        counter.write("c")
+        counter.flush()
+        return int(counter.readline())
+
+    before = count()
+    time.sleep(seconds)
+    return count() - before
+
+
+@named("switch-idle-{cpus}")
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_idle(boot, switch, cpus):
+    """
+    A machine that waits for frames has no ticks, although its services have a watchdog. In virtual time, which jumps to the next
+    deadline whenever all CPUs sleep, a CPU that armed its timer again and again would execute millions here.
+    """
+    machine = boot(switch, cpus=cpus, gic=3, icount="shift=0,sleep=off", plugin=insn_plugin())
+    machine.wait_ready()
+    assert_all_arrived(through(machine, flow="0:1", frames=100, size=60, stall=20))
+    instructions_while_idle(machine, 0.5)  # the last frames come back, the drivers go to sleep
+    figure = instructions_while_idle(machine, 1)
+    print(f"{figure} instructions in a second without traffic")
+    assert figure <= 5000, f"{figure} instructions in a second in which nothing happened"
+    machine.kill()
