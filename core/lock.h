@@ -4,7 +4,7 @@
  *
  * Invariants
  *   1. A spinlock is taken with interrupts masked and held for a bounded time; no one waits or faults under it.
- *   2. Locks are taken in the order in which their headers rank them: port, page, limbo, pool, unmap queue, asid, log.
+ *   2. Locks are taken in the order in which their headers rank them: port, page, limbo, unmap queue, asid, log.
  */
 #ifndef CORE_LOCK_H
 #define CORE_LOCK_H

@@ -3,18 +3,30 @@
 #include "core/cpu.h"
 #include "core/string.h"
 
-void pool_init(struct pool *pool, uint32_t *stock, uint32_t total)
+/* What a magazine holds at most. */
+static uint32_t limit_for(uint32_t total)
 {
-    pool->stock = stock;
+    uint32_t limit = total / (4 * CPUS_MAX);
+
+    return limit > POOL_MAGAZINE ? POOL_MAGAZINE : limit < 2 ? 2 : limit;
+}
+
+/* What a magazine takes when it is empty, and leaves when it is full. */
+static uint32_t half(uint32_t limit)
+{
+    return (limit + 1) / 2;
+}
+
+uint64_t pool_bytes(uint32_t total)
+{
+    return stock_words(total, half(limit_for(total))) * sizeof(uint32_t);
+}
+
+void pool_init(struct pool *pool, uint32_t *memory, uint32_t total)
+{
     pool->total = total;
-    pool->stocked = total;
-    pool->limit = total / (4 * CPUS_MAX);
-    if (pool->limit > POOL_MAGAZINE)
-        pool->limit = POOL_MAGAZINE;
-    if (pool->limit < 2)
-        pool->limit = 2;
-    for (uint32_t i = 0; i < total; i++)
-        stock[i] = total - 1 - i; /* low numbers go first */
+    pool->limit = limit_for(total);
+    stock_init(&pool->stock, memory, total, half(pool->limit));
 }
 
 /* Moves the last `count` numbers of one stack on top of another. In one block: this is on every frame's path. */
@@ -31,22 +43,6 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static void magazine_fill(struct pool *pool, struct magazine *magazine)
-{
-    spin_lock(&pool->lock);
-    numbers_move(magazine->items, &magazine->count, pool->stock, &pool->stocked,
-                 least((pool->limit + 1) / 2, pool->stocked));
-    spin_unlock(&pool->lock);
-}
-
-static void magazine_empty(struct pool *pool, struct magazine *magazine)
-{
-    spin_lock(&pool->lock);
-    numbers_move(pool->stock, &pool->stocked, magazine->items, &magazine->count,
-                 magazine->count - pool->limit / 2);
-    spin_unlock(&pool->lock);
-}
-
 unsigned pool_take(struct pool *pool, uint32_t *items, unsigned count)
 {
     struct magazine *magazine = &pool->magazine[cpu_number()];
@@ -54,7 +50,7 @@ unsigned pool_take(struct pool *pool, uint32_t *items, unsigned count)
 
     while (done < count) {
         if (!magazine->count)
-            magazine_fill(pool, magazine);
+            magazine->count = stock_take(&pool->stock, magazine->items);
         if (!magazine->count)
             break;
         numbers_move(items, &done, magazine->items, &magazine->count, least(count - done, magazine->count));
@@ -67,8 +63,10 @@ void pool_give(struct pool *pool, const uint32_t *items, unsigned count)
     struct magazine *magazine = &pool->magazine[cpu_number()];
 
     while (count) {
-        if (magazine->count == pool->limit)
-            magazine_empty(pool, magazine);
+        if (magazine->count == pool->limit) {
+            magazine->count -= half(pool->limit);
+            stock_give(&pool->stock, &magazine->items[magazine->count]);
+        }
         numbers_move(magazine->items, &magazine->count, items, &count,
                      least(count, pool->limit - magazine->count));
     }
@@ -76,7 +74,7 @@ void pool_give(struct pool *pool, const uint32_t *items, unsigned count)
 
 uint32_t pool_free(const struct pool *pool)
 {
-    uint32_t sum = __atomic_load_n(&pool->stocked, __ATOMIC_RELAXED);
+    uint32_t sum = stock_count(&pool->stock);
 
     for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
         sum += __atomic_load_n(&pool->magazine[cpu].count, __ATOMIC_RELAXED);

@@ -2,7 +2,8 @@
  * Pools: a fixed set of numbered things, free or taken. IPC pages and message objects are handed out by one of these.
  *
  * Owns: the numbers that are free. Model: each CPU has a magazine that only it touches, with interrupts masked; a
- * full or empty magazine exchanges half with the stock, under the pool's lock: one lock for many things.
+ * full or empty magazine exchanges half with the stock (core/stock.h), without a lock. So where frames come in on one CPU and
+ * go out on another, their pages and message objects go back by half magazines.
  * Invariant 1: a number is in the stock, in one magazine, or taken; the caller keeps it from being given back
  * twice.
  */
@@ -13,7 +14,7 @@
 #include <stdint.h>
 #include "core/cpu.h"
 #include "core/layout.h"
-#include "core/lock.h"
+#include "core/stock.h"
 
 #define POOL_MAGAZINE 128
 
@@ -23,16 +24,15 @@ struct magazine {
 };
 
 struct pool {
-    struct spinlock lock;
-    uint32_t *stock;
-    uint32_t stocked; /* (lock) */
+    struct stock stock;
     uint32_t total;
     uint32_t limit; /* what a magazine holds at most: little when there is little */
     struct magazine magazine[CPUS_MAX];
 };
 
-/* Makes a pool of the numbers 0 .. total - 1, all free; `stock` has room for all. */
-void pool_init(struct pool *pool, uint32_t *stock, uint32_t total);
+/* Bytes of memory for a pool of that many numbers, and makes one of the numbers 0 .. total - 1, all free, with that memory. */
+uint64_t pool_bytes(uint32_t total);
+void pool_init(struct pool *pool, uint32_t *memory, uint32_t total);
 
 /* Takes up to `count`; returns how many. What lies in other CPUs' magazines is not to be had. Interrupts masked. */
 unsigned pool_take(struct pool *pool, uint32_t *items, unsigned count);

@@ -18,8 +18,7 @@ _Static_assert(sizeof(struct message) == 320 && !(sizeof(struct message) % 32),
 void message_pool_init(unsigned count)
 {
     message_objects = frame_alloc_bytes(count * sizeof(struct message), 64, "message objects");
-    pool_init(&message_pool, frame_alloc_bytes(count * sizeof(uint32_t), 8, "the pool of message objects"),
-              count);
+    pool_init(&message_pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of message objects"), count);
 }
 
 unsigned message_pool_free(void)

@@ -13,8 +13,8 @@
  *   3. For each piece of an object the kernel holds one ownership of that page (DASH 3.3: ownership in
  * transit).
  *
- * Locking: free objects lie in one magazine per CPU (own CPU, interrupts masked) and a shared stock under a
- * lock that is taken once per magazine, not per object.
+ * Locking: none. Free objects lie in one magazine per CPU (own CPU, interrupts masked) and a stock that CPUs share without a
+ * lock (core/pool.h).
  */
 #ifndef IPC_MESSAGE_H
 #define IPC_MESSAGE_H

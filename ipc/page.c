@@ -36,7 +36,7 @@ void page_region_init(uint64_t phys, uint32_t count)
         page_table[i].state = STATE_FILLER(PAGE_NOBODY);
     }
     books_init(count);
-    pool_init(&page_pool, frame_alloc_bytes(count * sizeof(uint32_t), 8, "the pool of IPC pages"), count);
+    pool_init(&page_pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of IPC pages"), count);
 }
 
 uint32_t page_region_count(void)

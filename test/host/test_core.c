@@ -137,7 +137,7 @@ static void test_settings_too_long(void **state)
 static void pool_check(uint32_t total)
 {
     static struct pool pool;
-    uint32_t *stock = malloc(total * sizeof(*stock)), *held = malloc(total * sizeof(*held)), count = 0;
+    uint32_t *stock = malloc(pool_bytes(total)), *held = malloc(total * sizeof(*held)), count = 0;
     bool *taken = calloc(total, sizeof(*taken));
 
     machine_reset(total);
