@@ -5,6 +5,7 @@ A private Apt reads package lists from a folder of build/cache: for another suit
 system's, from the very mirror that the system uses. No host is named here, and no file of the system is touched.
 """
 import pathlib
+import re
 import shutil
 
 from tools.common import CACHE, Failure, answer, run, say
@@ -51,6 +52,12 @@ def configured(codename):
         if name in (codename, "stable", "oldstable"):
             return uri
     raise Failure(f"apt has no source for {codename} configured, so nothing can be installed")
+
+
+def lists_changed(architecture):
+    """When the package lists of another architecture were fetched last, in seconds; 0 when they are not there."""
+    lists = (CACHE / f"apt-{architecture}" / "lists").glob("*_Packages*")
+    return max((file.stat().st_ctime for file in lists), default=0)
 
 
 class Apt:
@@ -117,14 +124,35 @@ class Apt:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         try:
-            run("apt-get", *self.words, "-q", "download", word, quiet=True, cwd=place)
+            self.fetch([word], place)
         except Failure:
             self.update()
-            run("apt-get", *self.words, "-q", "download", word, quiet=True, cwd=place, what=f"fetching {word}")
+            self.fetch([word], place)
         package = next(place.glob("*.deb"))
         package = package.rename(folder / package.name)
         place.rmdir()
         return package
+
+    def fetch(self, words, place):
+        """Downloads packages as the lists have them now; says nothing."""
+        run("apt-get", *self.words, "-q", "download", *words, quiet=True, cwd=place, what=f"fetching {', '.join(words)}")
+
+    def closure(self, words):
+        """{package: version} of these packages (not installed) and of all that they depend on."""
+        text = answer("apt-get", *self.words, "-s", "--no-install-recommends", "install", *words)
+        if text is None:
+            raise Failure(f"apt finds no way to have {', '.join(words)}")
+        return dict(re.findall(r"^Inst (\S+) \((\S+)", text, re.MULTILINE))
+
+    def depends(self, package):
+        """Names of the packages that the newest version of one depends on; of alternatives, the first."""
+        shown = answer("apt-cache", *self.words, "show", "--no-all-versions", package) or ""
+        found = re.search(r"^Depends: (.*)$", shown, re.MULTILINE)
+        return [re.split(r"[ :|(]", one.strip())[0] for one in found.group(1).split(",")] if found else []
+
+    def kernel_image(self):
+        """The package that linux-image-arm64 stands for today; None when the lists do not have it."""
+        return next((name for name in self.depends("linux-image-arm64") if name.startswith("linux-image-")), None)
 
 
 def choose(tool, package, pin):

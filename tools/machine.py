@@ -92,8 +92,8 @@ class Machine:
     def alive(self):
         return self.process.poll() is None
 
-    def expect(self, begins, seconds, since=0):
-        """Waits for a line that begins so, after line number `since`; returns it."""
+    def expect(self, begins, seconds, since=0, failed=None):
+        """Waits for a line that begins so, after line number `since`; returns it. One that begins with `failed` ends the wait."""
         end = time.monotonic() + seconds
         with self.news:
             place = since
@@ -107,6 +107,8 @@ class Machine:
                     if "panic" in line.lower():
                         self.news.wait(1)  # the report follows
                         raise Failure("the guest stopped with a panic; " + self.story_unlocked())
+                    if failed and line.startswith(failed):
+                        raise Failure("the guest gave up; " + self.story_unlocked())
                 if self.ended or time.monotonic() > end:
                     break
                 self.news.wait(end - time.monotonic())

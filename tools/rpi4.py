@@ -6,12 +6,11 @@ kernel packages of arm64, one of which is fetched for it, once.
 """
 import contextlib
 import os
-import re
 import subprocess
 import time
 
 from tools import apt, build, setup
-from tools.common import CACHE, Failure, answer, say
+from tools.common import CACHE, Failure, say
 from tools.machine import Machine
 from tools.run import Results, quiet_pages, summary, watch, write_json
 from tools.table import Table
@@ -28,13 +27,12 @@ def package_with_tree(tool, codename):
     name, version = PINS.get(codename, (None, None))
     if name and version in tool.versions(name):
         return f"{name}={version}"
-    shown = answer("apt-cache", *tool.words, "show", "--no-all-versions", "linux-image-arm64") or ""
-    found = re.search(r"^Depends:.*?(linux-image-[0-9][^ ,]*)", shown, re.MULTILINE)
+    found = tool.kernel_image()
     if not found:
         raise Failure("apt knows no linux-image-arm64, from which the Raspberry Pi's device tree is taken")
     if name:
-        say(f"{name}: version {version} is gone from the mirror, taking {found.group(1)}")
-    return found.group(1)
+        say(f"{name}: version {version} is gone from the mirror, taking {found}")
+    return found
 
 
 def device_tree():
