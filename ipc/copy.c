@@ -68,7 +68,7 @@ static bool page_give_up(const struct space *space, uint32_t number, bool *kept)
         ledger_note(cpu_self(), LEDGER_RELEASE, 0, number, 0);
         return true;
     }
-    page_release(space_at(0), number);
+    page_release_to(space, number);
     return false;
 }
 
@@ -199,7 +199,7 @@ int copy_piece(struct baton_piece *piece, const struct space *to)
     uint32_t target;
 
     if (piece->offset & BATON_PIECE_BOOK) {
-        int book = book_copy(piece->page);
+        int book = book_copy(piece->page, to);
         if (book < 0)
             return book;
         target = (uint32_t)book;

@@ -250,9 +250,10 @@ int page_duplicate(struct space *space, uint32_t number)
 
 /*
  * Gives one ownership up. `freed` says whether it was the last of all; the unmap may still be gathered then. `kept`: it was, and
- * there was none, as the space's pool takes the page as it is.
+ * there was none, as the keeper's pool takes the page as it is.
  */
-static int release_one(struct space *space, uint32_t number, bool *freed, bool *kept)
+static int release_one(struct space *space, uint32_t number, const struct space *keeper, bool *freed,
+                       bool *kept)
 {
     struct page *page = page_checked(number);
 
@@ -274,7 +275,7 @@ static int release_one(struct space *space, uint32_t number, bool *freed, bool *
             page_account(space, 1 - (int)book_pages(number));
     }
     uint32_t total = page_total(page);
-    *kept = total == 1 && page_set_keeps(space, page);
+    *kept = total == 1 && page_set_keeps(keeper, page);
     page_slot_lose(page, slot, total > 1, LOSE_RELEASE | (*kept ? LOSE_KEEP : 0));
     ledger_note(cpu_self(), LEDGER_RELEASE, space->number, number, total - 1);
     *freed = !page->used;
@@ -285,28 +286,41 @@ static int release_one(struct space *space, uint32_t number, bool *freed, bool *
     else
         page_unlock(page, state);
     if (book && *freed)
-        book_dissolve(page, space->number);
+        book_dissolve(page, space->number, keeper);
     return 0;
 }
 
-int page_release_batch(struct space *space, const uint32_t *pages, unsigned count)
+/* Gives pages up; those that only the set of `keeper` has mapped go to its pool. */
+static int release_for(struct space *space, const struct space *keeper, const uint32_t *pages, unsigned count)
 {
     uint32_t freed[BATON_BATCH], keep[BATON_BATCH];
     unsigned done = 0, free = 0, kept = 0;
     int result = 0;
 
-    for (bool last, in_set; done < count && !(result = release_one(space, pages[done], &last, &in_set));
-         done++)
+    for (bool last, in_set;
+         done < count && !(result = release_one(space, pages[done], keeper, &last, &in_set)); done++)
         if (in_set)
             keep[kept++] = pages[done];
         else if (last)
             freed[free++] = pages[done];
     unmap_flush();
     page_pool_give(freed, free);
-    page_set_give(space, keep, kept);
+    page_set_give(keeper, keep, kept);
     if (space->number && done)
         __atomic_fetch_sub(&space->pages, done, __ATOMIC_RELAXED);
     return done ? (int)done : result;
+}
+
+int page_release_batch(struct space *space, const uint32_t *pages, unsigned count)
+{
+    return release_for(space, space, pages, count);
+}
+
+void page_release_to(const struct space *keeper, uint32_t page)
+{
+    int result = release_for(space_at(0), keeper, &page, 1);
+
+    invariant(result == 1, "message 3");
 }
 
 int page_release(struct space *space, uint32_t page)

@@ -1,10 +1,14 @@
-/* Books: see page_book.h. What binds and unbinds; hand-overs and translations are in page_book_move.c. */
+/*
+ * Books: see page_book.h. What binds and unbinds; hand-overs and translations are in page_book_move.c, copies in page_book_copy.c.
+ */
 #include "ipc/page_book.h"
+#include <stddef.h>
 #include "core/cpu.h"
 #include "core/ledger.h"
 #include "core/log.h"
 #include "core/string.h"
 #include "ipc/page_book_state.h"
+#include "ipc/page_set.h"
 #include "ipc/page_state.h"
 #include "mm/frame.h"
 #include "mm/kernel_map.h"
@@ -103,14 +107,14 @@ static void pages_take_bound(const uint32_t *pages, unsigned count, uint32_t boo
         const uint32_t number = *pages++;
         struct page *page = &table[number];
         uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
+        bindings[number].bound = bound; /* first: the page may have been another book's before (book 2) */
         do {
             state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
             invariant(!(state & (STATE_TOTAL(0xffff) | STATE_PENDING)), "page 1, 4");
             next = (state & STATE_CACHED) | taken;
-        } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELAXED,
+        } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELEASE,
                                               __ATOMIC_RELAXED));
         __atomic_store_n(&page->changed, now, __ATOMIC_RELAXED);
-        bindings[number].bound = bound;
         *list = (struct baton_piece){.page = number, .length = PAGE_SIZE};
     }
 }
@@ -142,7 +146,7 @@ static int book_make(struct space *space, unsigned count, uint32_t bytes)
     struct page *page = &page_table[pages[count]];
     struct baton_book *list = list_open(page);
     struct sums *sums = &page_bindings[pages[count]].sums;
-    *sums = (struct sums){.bytes = (uint32_t)(count * PAGE_SIZE), .touched = LAST, .count = count};
+    *sums = (struct sums){.bytes = (uint32_t)(count * PAGE_SIZE), .touched = LAST, .count = (uint16_t)count};
     pages_take_bound(pages, count, pages[count], list->piece);
     if (bytes & PAGE_MASK)
         piece_narrow(&list->piece[count - 1], sums, 0, sums->bytes - bytes);
@@ -163,47 +167,6 @@ int book_get(struct space *space, uint32_t bytes)
     if (book < 0)
         page_account(space, -(int)count - 1);
     return book;
-}
-
-/* The bytes of the other book's page that may be shown go to the page of the new one; the rest of that reads as zero. */
-static void bound_copy(const struct baton_piece *from, struct baton_piece *to, struct sums *sums)
-{
-    const struct space *nobody = space_at(0);
-    uint64_t state = bound_state(&page_bindings[from->page].bound, nobody,
-                                 __atomic_load_n(&page_table[from->page].state, __ATOMIC_RELAXED), false);
-    uint32_t start = state_hull_start(state), end = state_hull_end(state);
-    struct page *page = &page_table[to->page];
-
-    piece_narrow(to, sums, from->offset, PAGE_SIZE - from->offset - from->length);
-    if (start == end)
-        return;
-    kernel_map_copy(page_phys(to->page), page_phys(from->page), start, end - start);
-    cpu_self()->counters[COUNT_PAYLOAD_BYTES] += end - start;
-    ledger_note(cpu_self(), LEDGER_COPY, 0, to->page, (uint64_t)from->page << 32 | (end - start));
-    state = page_lock(page);
-    page_unlock(page, (state & ~STATE_HULL(8191, 8191)) | STATE_HULL(start, end) | STATE_CACHED);
-}
-
-int book_copy(uint32_t number)
-{
-    struct page *from = &page_table[number];
-    uint32_t count = page_bindings[number].sums.count;
-    struct baton_piece pieces[BATON_BOOK_PIECES];
-    int copy = book_make(space_at(0), count, (uint32_t)(count * PAGE_SIZE));
-
-    if (copy < 0)
-        return copy;
-    struct baton_book *list = list_open(from);
-    memcpy(pieces, list->piece, count * sizeof(pieces[0]));
-    kernel_map_close(list);
-    struct page *to = &page_table[copy];
-    struct sums *sums = &page_bindings[copy].sums;
-    uint64_t state = page_lock(to);
-    list = list_open(to);
-    for (uint32_t i = 0; i < count; i++)
-        bound_copy(&pieces[i], &list->piece[i], sums);
-    page_unlock(to, list_close(to, list, state));
-    return copy;
 }
 
 /* ---- Binding ---- */
@@ -257,7 +220,7 @@ static void page_bind(struct page *page, uint64_t page_state, struct page *book,
     bound->length = piece->length;
     bound->touched = UNTOUCHED;
     if (record->mapped || record->tables)
-        bound_touch(sums, bound, piece->page);
+        bound_touch(sums, bound, piece->page, record->mapped, record->tables);
     page_unlock(page, page_state);
     readers_complete(book);
     struct baton_book *list = list_open(book);
@@ -328,7 +291,7 @@ int book_unbind(struct space *space, uint32_t number, struct baton_piece *pieces
     readers_complete(book);
     struct baton_book *list = list_open(book);
     memcpy(pieces, &list->piece[sums->count - count], count * sizeof(*pieces));
-    sums->count -= count;
+    sums->count = (uint16_t)(sums->count - count);
     for (unsigned i = count; i-- > 0;) {
         struct page *page = &page_table[pieces[i].page];
         struct bound *bound = &page_bindings[pieces[i].page].bound;
@@ -344,6 +307,20 @@ int book_unbind(struct space *space, uint32_t number, struct baton_piece *pieces
     return (int)count;
 }
 
+/* A bound page becomes free as it is, for the pool of `keeper`. False: not this one, and nothing has changed. */
+static bool bound_keep(struct page *page, unsigned space, const struct space *keeper)
+{
+    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_ACQUIRE); /* and the record that goes with it */
+
+    if (state & (STATE_LOCK | STATE_PENDING) || !(state & STATE_MAPPED) || !page_set_keeps(keeper, page) ||
+        !__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_OWNED, true, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return false;
+    page_note_giver(page, space);
+    ledger_note(cpu_self(), LEDGER_RELEASE, space, page_number(page), 0);
+    return true;
+}
+
 /* A bound page becomes free, but for its unmaps, which may still be gathered. */
 static void bound_free(struct page *page, unsigned space)
 {
@@ -356,6 +333,22 @@ static void bound_free(struct page *page, unsigned space)
     page_unlock_gathered(page, state);
 }
 
+void bounds_free(const uint32_t *pages, unsigned count, unsigned space, const struct space *keeper)
+{
+    uint32_t freed[BATON_BATCH], keep[BATON_BATCH];
+    unsigned free = 0, kept = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (keeper && bound_keep(&page_table[pages[i]], space, keeper))
+            keep[kept++] = pages[i];
+        else
+            bound_free(&page_table[freed[free++] = pages[i]], space);
+    unmap_flush();
+    page_pool_give(freed, free);
+    if (kept)
+        page_set_give(keeper, keep, kept);
+}
+
 /* Pieces [from, from + count) of the list are given up, at most BATON_BATCH. The window is open: nothing here needs it. */
 static void pieces_free(struct space *space, const struct baton_book *list, uint32_t from, unsigned count,
                         struct sums *sums)
@@ -366,10 +359,8 @@ static void pieces_free(struct space *space, const struct baton_book *list, uint
         freed[i] = list->piece[from + i].page;
         sums->bytes -= list->piece[from + i].length;
         bound_untouch(sums, &page_bindings[freed[i]].bound, freed[i]);
-        bound_free(&page_table[freed[i]], space->number);
     }
-    unmap_flush();
-    page_pool_give(freed, count);
+    bounds_free(freed, count, space->number, NULL);
     page_account(space, -(int)count);
 }
 
@@ -393,7 +384,7 @@ static void front_trim(struct space *space, struct baton_book *list, struct sums
 
     for (unsigned done = 0; done < whole; done += BATON_BATCH)
         pieces_free(space, list, done, whole - done < BATON_BATCH ? whole - done : BATON_BATCH, sums);
-    sums->count -= whole;
+    sums->count = (uint16_t)(sums->count - whole);
     memmove(list->piece, list->piece + whole, sums->count * sizeof(list->piece[0]));
     if (bytes)
         piece_narrow(&list->piece[0], sums, bytes, 0);
@@ -406,7 +397,7 @@ static void back_trim(struct space *space, struct baton_book *list, struct sums 
     for (unsigned part; whole; whole -= part) {
         part = whole < BATON_BATCH ? whole : BATON_BATCH;
         pieces_free(space, list, sums->count - part, part, sums);
-        sums->count -= part;
+        sums->count = (uint16_t)(sums->count - part);
     }
     if (bytes)
         piece_narrow(&list->piece[sums->count - 1], sums, 0, bytes);
@@ -460,17 +451,17 @@ static void pages_free_untouched(const struct baton_piece *list, unsigned count,
     pool_give(&page_pool, freed, count);
 }
 
-static void pages_free_touched(const struct baton_piece *list, unsigned count, unsigned space)
+static void pages_free_touched(const struct baton_piece *list, unsigned count, unsigned space,
+                               const struct space *keeper)
 {
     uint32_t freed[BATON_BATCH];
 
     for (unsigned i = 0; i < count; i++)
-        bound_free(&page_table[freed[i] = list[i].page], space);
-    unmap_flush();
-    page_pool_give(freed, count);
+        freed[i] = list[i].page;
+    bounds_free(freed, count, space, keeper);
 }
 
-void book_dissolve(struct page *book, unsigned space)
+void book_dissolve(struct page *book, unsigned space, const struct space *keeper)
 {
     const struct sums *sums = &page_bindings[page_number(book)].sums;
     struct baton_book *list = list_open(book);
@@ -480,7 +471,7 @@ void book_dissolve(struct page *book, unsigned space)
         if (sums->touched == LAST)
             pages_free_untouched(list->piece + done, part, space);
         else
-            pages_free_touched(list->piece + done, part, space);
+            pages_free_touched(list->piece + done, part, space, keeper);
     }
     kernel_map_close(list);
 }

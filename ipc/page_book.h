@@ -62,8 +62,12 @@ int book_send(struct space *space, const struct baton_piece *piece, unsigned fla
               uint32_t *bytes, uint32_t *pages);
 int book_receive(struct space *space, struct baton_piece *piece, bool trust);
 
-/* With unmap=copy: a book of the kernel's own with the same bytes as another one of its; returns its number, or BATON_ENOMEM. */
-int book_copy(uint32_t book);
+/*
+ * With unmap=copy: a book of the kernel's own with the same bytes as another one of its, for `to`: in pages from the pool of that
+ * space, where they are still mapped, as far as there are any (ipc/page_set.h), but for the list. Returns its number, or
+ * BATON_ENOMEM: nothing has changed.
+ */
+int book_copy(uint32_t book, const struct space *to);
 
 /* Pages of a book, itself included. The caller owns it, so that it cannot change. */
 uint32_t book_pages(uint32_t book);
@@ -74,11 +78,12 @@ uint32_t book_pages(uint32_t book);
 int book_duplicate(struct space *space, struct page *page);
 
 /*
- * The space is about to give `count` ownerships of the book up, which is locked: unmaps what must be. Returns the book's new state.
- * Then, when that was the last ownership of all and the lock is let go, book_dissolve() frees its pages.
+ * The space is about to give `count` ownerships of the book up, which is locked: while others remain, unmaps what must be. Returns
+ * the book's new state. Then, when that was the last ownership of all and the lock is let go, book_dissolve() unmaps and frees its
+ * pages; those that only the set of `keeper` has mapped go to its pool as they are (NULL: none).
  */
 uint64_t book_lose(struct space *space, struct page *page, uint64_t state, unsigned count);
-void book_dissolve(struct page *page, unsigned space);
+void book_dissolve(struct page *page, unsigned space, const struct space *keeper);
 
 /* An access to a bound page. */
 enum page_fault_result book_fault(struct space *space, struct page *page, bool write);

@@ -12,8 +12,11 @@
 /* ---- Touched pages. The book is locked. ---- */
 
 /* Takes the pages away from those of `tables` that have them, but where only `keep` has (page 9). */
-static void touched_unmap(const struct sums *sums, uint64_t tables, uint64_t keep, bool shared, unsigned how)
+static void touched_unmap(struct sums *sums, uint64_t tables, uint64_t keep, bool shared, unsigned how)
 {
+    if (!(sums->tables & tables) || !(sums->tables & ~keep))
+        return; /* the common case inside a trust set: nobody walks the list */
+    sums->pending = true;
     for (uint32_t number = sums->touched; number != LAST; number = page_bindings[number].bound.touched) {
         struct page *page = &page_table[number];
         uint64_t state = page_lock(page), mapped = page_record(page)->mapped;
@@ -24,8 +27,9 @@ static void touched_unmap(const struct sums *sums, uint64_t tables, uint64_t kee
     }
 }
 
-static void touched_downgrade(const struct sums *sums, unsigned how)
+static void touched_downgrade(struct sums *sums, unsigned how)
 {
+    sums->pending = true;
     for (uint32_t number = sums->touched; number != LAST; number = page_bindings[number].bound.touched) {
         struct page *page = &page_table[number];
         uint64_t state = page_lock(page);
@@ -66,9 +70,11 @@ static void touched_complete(const struct sums *sums)
         unmap_complete((uint32_t)(records[i] - page_records), records[i]);
 }
 
-/* What is mapped nowhere any more, with nothing pending, is not touched. */
+/* What is mapped nowhere any more, with nothing pending, is not touched. Afterwards the sums say no more than is so. */
 static void touched_settle(struct sums *sums)
 {
+    sums->tables = 0;
+    sums->pending = false;
     for (uint32_t *link = &sums->touched; *link != LAST;) {
         struct bound *bound = &page_bindings[*link].bound;
         struct page *page = &page_table[*link];
@@ -77,6 +83,8 @@ static void touched_settle(struct sums *sums)
 
         if (record->mapped || (record->tables && !unmap_through(record))) {
             link = &bound->touched;
+            sums->tables |= (uint32_t)record->mapped;
+            sums->pending |= record->tables != 0;
         } else {
             *link = bound->touched;
             bound->touched = UNTOUCHED;
@@ -186,7 +194,7 @@ int book_receive(struct space *space, struct baton_piece *piece, bool trust)
     }
     uint64_t allowed = page_tables_allowed(page, space);
     page_unmap(page, page_record(page)->mapped & ~allowed, true, 0);
-    if (sums->touched != LAST) {
+    if (sums->pending || sums->tables & ~allowed) {
         touched_unmap(sums, ~allowed, 0, false, 0);
         unmap_flush();
         if (!trust)
@@ -223,9 +231,7 @@ uint64_t book_lose(struct space *space, struct page *page, uint64_t state, unsig
     const struct slot *slot = page_slot(page, space->number);
     bool last_of_all = page_total(page) == count, shared = page_total(page) > 1;
 
-    if (last_of_all)
-        touched_unmap(sums, ~0ull, 0, shared, LOSE_RELEASE);
-    else if (slot->count == count && space->table)
+    if (!last_of_all && slot->count == count && space->table)
         touched_unmap(sums, table_bit(space->table), 0, shared, LOSE_RELEASE);
     if (!last_of_all)
         note_all(LEDGER_RELEASE, space, page, page_total(page) - count);
@@ -254,8 +260,12 @@ static uint64_t bound_map(struct space *space, struct page *page, const struct p
     struct bound *bound = &page_bindings[page_number(page)].bound;
     bool alone = book->used == 1;
 
+    struct sums *sums = &page_bindings[page_number(book)].sums;
+
     if (bound->touched == UNTOUCHED)
-        bound_touch(&page_bindings[page_number(book)].sums, bound, page_number(page));
+        bound_touch(sums, bound, page_number(page), 0, false);
+    /* Else its next hand-over would leave it mapped here */
+    sums->tables |= (uint32_t)table_bit(space->table);
     return page_owner_map(space, page, bound_state(bound, space, state, alone), page_total(book) == 1, alone);
 }
 
@@ -268,8 +278,10 @@ enum page_fault_result book_fault(struct space *space, struct page *page, bool w
         return PAGE_FAULT_MAPPED; /* bound no more: the access is repeated, and meets what there is now */
     uint64_t book_state = page_lock(book);
     /* Only of this book's pages may we wait for the lock: who has that of a page of its own may wait for ours, to bind it */
-    bool bound = book_state & STATE_BOOK && page_is_bound(__atomic_load_n(&page->state, __ATOMIC_RELAXED)) &&
-                 book_of(page) == book;
+    bool bound =
+        book_state & STATE_BOOK &&
+        page_is_bound(__atomic_load_n(&page->state, __ATOMIC_ACQUIRE)) && /* and the binding with it */
+        book_of(page) == book;
     bool owned = bound && page_slot(book, space->number);
     if (owned && write && page_total(book) > 1) {
         result = PAGE_FAULT_READ_ONLY;

@@ -2,12 +2,17 @@
  * What is known of books and of bound pages, for ipc/page_book*.c only. Guarded by the book's lock.
  *
  * Owns: page_bindings, one for each page, as a bound page or as a book; free and ordinary pages have none.
+ *
+ * `tables` and `pending` of a book say for all its pages together what their records say one by one, and may say too much, never
+ * too little. So a hand-over that they show to be without an unmap does not walk the list of touched pages: inside a trust set
+ * a book of any size changes hands in one step.
  */
 #ifndef IPC_PAGE_BOOK_STATE_H
 #define IPC_PAGE_BOOK_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "core/layout.h"
 
 struct space;
 
@@ -22,9 +27,12 @@ struct bound {
 struct sums {
     uint32_t bytes;
     uint32_t touched; /* first of the touched pages; LAST when there is none */
-    uint32_t count;
-    uint32_t reserved;
+    uint16_t count;
+    bool pending; /* of some touched page an unmap may not be complete */
+    uint8_t reserved;
+    uint32_t tables; /* tables (by bit) that may have some of the touched pages mapped */
 };
+_Static_assert(SPACES_MAX <= 32, "a table is a bit of sums.tables");
 
 union binding {
     struct bound bound;
@@ -35,10 +43,14 @@ extern union binding *page_bindings;
 #define LAST      UINT32_MAX
 #define UNTOUCHED (UINT32_MAX - 1)
 
-static inline void bound_touch(struct sums *sums, struct bound *bound, uint32_t number)
+/* The page is one of the book's touched ones from now on: some of `tables` may have it, or an unmap of it may be pending. */
+static inline void bound_touch(struct sums *sums, struct bound *bound, uint32_t number, uint64_t tables,
+                               bool pending)
 {
     bound->touched = sums->touched;
     sums->touched = number;
+    sums->tables |= (uint32_t)tables;
+    sums->pending |= pending;
 }
 
 /*
@@ -46,5 +58,11 @@ static inline void bound_touch(struct sums *sums, struct bound *bound, uint32_t 
  * space owns the book.
  */
 uint64_t bound_state(const struct bound *bound, const struct space *space, uint64_t state, bool alone);
+
+/*
+ * Bound pages that nobody owns any more become free, at most BATON_BATCH of them: for the pool of `keeper`, as far as only its
+ * set has them mapped (NULL: none), else unmapped. `space`: who gave them up.
+ */
+void bounds_free(const uint32_t *pages, unsigned count, unsigned space, const struct space *keeper);
 
 #endif

@@ -109,7 +109,7 @@ static uint32_t release_whole(struct page *page, unsigned space, bool *freed)
         page_unlock(page, state);
     }
     if (book && *freed)
-        book_dissolve(page, space);
+        book_dissolve(page, space, NULL);
     return count * pages;
 }
 

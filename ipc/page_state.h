@@ -311,6 +311,12 @@ bool page_send_sole(struct space *space, struct page *page, const struct baton_p
  * added. */
 void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set);
 
+/*
+ * The kernel gives up an ownership of a page or book that came from `keeper`: what is free then, and mapped in the set of that space
+ * only, goes to its pool as it is.
+ */
+void page_release_to(const struct space *keeper, uint32_t page);
+
 /* Free pages, as far as there are any: from the pool, then from the limbos. Returns how many. */
 unsigned page_pool_take(uint32_t *pages, unsigned count);
 

@@ -158,6 +158,8 @@ int special_in(struct service *service, struct message *message, unsigned flags,
     bool duplicate = flags & PAGE_SEND_DUPLICATE;
     unsigned sent = 0;
     int result = to && to->table ? 0 : BATON_EINVAL; /* a device can do nothing with these */
+    /* What is to be copied stays mapped where it is: it goes back to its sender's pool */
+    const struct space *heir = flags & TRANSFER_COPY ? service->space : to;
 
     message->original = NULL;
 
@@ -165,9 +167,10 @@ int special_in(struct service *service, struct message *message, unsigned flags,
         struct baton_piece *piece = &abi->piece[sent];
         part = piece->length;
         if (is_book(piece))
-            result = book_send(service->space, piece, flags, to, &part, &pages);
+            result = book_send(service->space, piece, flags, heir, &part, &pages);
         else
-            result = is_block(piece) ? block_in(service, piece) : page_send(service->space, piece, flags, to);
+            result =
+                is_block(piece) ? block_in(service, piece) : page_send(service->space, piece, flags, heir);
         bytes += result ? 0 : part;
     }
     pages = pages_of(abi, sent);

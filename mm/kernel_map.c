@@ -149,9 +149,9 @@ void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
     kernel_map_close(bytes);
 }
 
-/* Eight words at any address: four LDP and four STP. May alias whatever is copied. */
+/* Sixteen words at any address: eight LDP and eight STP. May alias whatever is copied. */
 struct line {
-    uint64_t words[8];
+    uint64_t words[16];
 } __attribute__((packed, may_alias));
 
 static void copy_range(char *to, const char *from, uint32_t bytes)

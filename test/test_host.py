@@ -16,6 +16,7 @@ UNITS = {
     "pages": "test_pages",
     "scrub": "test_scrub",
     "page-set": "test_page_set",
+    "copy": "test_copy",
     "mm": "test_mm",
     "kernel-map": "test_kernel_map",
     "ipc": "test_ipc",

@@ -1,95 +1,8 @@
 /*
- * ipc/page_set.h and ipc/copy.h, rule by rule, on the machine whose TLBs keep whatever they may: what stays mapped inside a
- * trust set, that nothing does outside of it or after it, and what a message by value costs and shows.
+ * ipc/page_set.h, rule by rule, on the machine whose TLBs keep whatever they may: what stays mapped inside a trust set, and that
+ * nothing does outside of it or after it.
  */
-#include "core/cpu.h"
-#include "ipc/copy.h"
-#include "ipc/page_limbo.h"
-#include "ipc/page_set.h"
-#include "ipc/policy.h"
-#include "ipc/rpc.h"
-#include "mm/space.h"
-#include "mm/unmap.h"
-#include "test/host/page_cases.h"
-
-#define PIECE_START 100u
-#define PIECE_BYTES 50u
-
-/* No message here is a call, and nobody waits at a port. */
-void rpc_abort(struct message *request)
-{
-    fail_msg("message %p is no call", (void *)request);
-}
-
-/* a, b and c run on CPUs 0, 1 and 3. The oracle of ownership.h knows of no sets: pages are handed over without it. */
-static void begin_with(enum policy which)
-{
-    begin();
-    machine_scrubbing = NULL;
-    cpu_count = MACHINE_CPUS;
-    message_pool_init(64);
-    assert_int_equal(page_set_join(a, "pair"), 0);
-    assert_int_equal(page_set_join(b, "pair"), 0);
-    policy_begin(which, TLB_BROADCAST);
-}
-
-static uint64_t counter(enum counter which)
-{
-    uint64_t sum = 0;
-
-    for (unsigned i = 0; i < CPUS_MAX; i++)
-        sum += cpus[i].counters[which];
-    return sum;
-}
-
-static uint64_t unmaps(void)
-{
-    return counter(COUNT_TLB_LOCAL) + counter(COUNT_TLB_BROADCAST) + counter(COUNT_TLB_QUEUED);
-}
-
-static bool reaches(unsigned cpu, uint32_t page)
-{
-    return machine_frame_reachable(cpu, page_phys(page));
-}
-
-/* The space uses the page on its CPU: mapped by a fault, if it has to be. */
-static void use(unsigned cpu, struct space *space, uint32_t page)
-{
-    uint64_t phys;
-
-    machine_run_on(cpu);
-    if (machine_access(cpu, IPC_BASE + page * PAGE_SIZE, true, true, &phys) != MACHINE_DONE)
-        assert_int_equal(page_fault(space, IPC_BASE + page * PAGE_SIZE, true), PAGE_FAULT_MAPPED);
-    assert_int_equal(machine_access(cpu, IPC_BASE + page * PAGE_SIZE, true, true, &phys), MACHINE_DONE);
-    assert_int_equal(phys, page_phys(page));
-}
-
-static uint32_t got(unsigned cpu, struct space *space)
-{
-    uint32_t page = 0;
-
-    machine_run_on(cpu);
-    assert_int_equal(page_get(space, &page, 1), 1);
-    return page;
-}
-
-static void hand_over(unsigned cpu, struct space *from, unsigned to_cpu, struct space *to,
-                      struct baton_piece piece)
-{
-    machine_run_on(cpu);
-    assert_int_equal(page_send(from, &piece, 0, to), 0);
-    unmap_flush();
-    machine_run_on(to_cpu);
-    assert_int_equal(page_receive(to, &piece, false), 0);
-}
-
-static void conserved(void)
-{
-    struct page_counts counts;
-
-    page_count(&counts);
-    assert_int_equal(counts.free + counts.owned + counts.in_flight, PAGES);
-}
+#include "test/host/set_cases.h"
 
 /* ---- Inside ---- */
 
@@ -319,171 +232,83 @@ static void test_names(void **state)
     }
 }
 
-/* ---- By value ---- */
+/* ---- Books ---- */
 
-static struct message *message_of(struct baton_piece piece)
+static void book_hand_over(unsigned cpu, struct space *from, unsigned to_cpu, struct space *to,
+                           struct baton_piece piece)
 {
-    struct message *message = message_take();
+    uint32_t bytes, pages;
 
-    assert_non_null(message);
-    message->abi = (struct baton_message){.length = piece.length, .pieces = 1};
-    message->abi.piece[0] = piece;
-    return message;
+    machine_run_on(cpu);
+    assert_int_equal(book_send(from, &piece, 0, to, &bytes, &pages), 0);
+    unmap_flush();
+    machine_run_on(to_cpu);
+    assert_int_equal(book_receive(to, &piece, false), 0);
 }
 
-static void test_copy(void **state)
+/* Inside the set a book's pages stay mapped in both tables; whoever maps one in between is found when it leaves. */
+static void test_book_inside(void **state)
 {
-    (void)state;
-    begin_with(POLICY_COPY);
-    uint32_t page = got(0, a);
-    use(0, a, page);
-    memset(machine_memory(page_phys(page)), 0x5a, PAGE_SIZE);
-    struct message *message = message_of((struct baton_piece){page, PIECE_START, PIECE_BYTES});
-    machine_run_on(0);
-    assert_int_equal(copy_send(a, message, false, b), 0);
-    uint32_t copy = message->abi.piece[0].page;
-    assert_int_not_equal(copy, page);
-    assert_int_equal(counter(COUNT_PAYLOAD_BYTES), PIECE_BYTES);
-    assert_int_equal(page_release(a, page), BATON_EOWNER); /* it is on its way, as a sent page is */
-    copy_settle(a, message->original);
-    assert_int_equal(page_set_pooled(a), 1);
-    assert_true(reaches(0, page));
-    assert_false(reaches(0, copy));
-    machine_run_on(1);
-    assert_int_equal(page_receive(b, &message->abi.piece[0], false), 0);
-    use(1, b, copy);
-    assert_false(reaches(1, page));
-    for (unsigned i = 0; i < PAGE_SIZE; i++)
-        assert_int_equal(machine_memory(page_phys(copy))[i], i - PIECE_START < PIECE_BYTES ? 0x5a : 0);
-    message_give(message);
-    assert_int_equal(unmaps(), 0);
-    conserved();
-}
+    uint32_t leaves[LEAVES];
 
-/* Back and forth: after the first time each side has its pages, mapped, and nothing is done to any table. */
-static void test_copy_steady(void **state)
-{
     (void)state;
-    begin_with(POLICY_COPY);
-    uint64_t maps = 0;
-    for (unsigned i = 0; i < 20; i++) {
-        uint32_t page = got(0, a);
-        use(0, a, page);
-        struct message *message = message_of(whole(page));
-        assert_int_equal(copy_send(a, message, false, b), 0);
-        page_account(a, -1); /* as transfer_in does */
-        copy_settle(a, message->original);
-        machine_run_on(1);
-        struct baton_piece piece = message->abi.piece[0];
-        message_give(message);
-        assert_int_equal(page_receive(b, &piece, false), 0);
-        use(1, b, piece.page);
-        assert_int_equal(page_release(b, piece.page), 0);
-        if (!i)
-            maps = counter(COUNT_PAGES_MAPPED);
+    begin_with(POLICY_PATH);
+    struct baton_piece book = book_made(leaves);
+    book_hand_over(0, a, 1, b, book);
+    use(1, b, leaves[1]);
+    assert_true(reaches(0, leaves[0]) && reaches(1, leaves[1]));
+    uint64_t before = unmaps(), maps = counter(COUNT_PAGES_MAPPED);
+    for (unsigned i = 0; i < 10; i++) {
+        book_hand_over(1, b, 0, a, book);
+        use(0, a, leaves[2]);
+        book_hand_over(0, a, 1, b, book);
+        use(1, b, leaves[1]);
     }
+    assert_int_equal(unmaps(), before);
     assert_int_equal(counter(COUNT_PAGES_MAPPED), maps);
-    assert_int_equal(unmaps(), 0);
-    assert_int_equal(counter(COUNT_PAYLOAD_BYTES), 20 * PAGE_SIZE);
+    book_hand_over(1, b, 3, c, book);
+    for (unsigned i = 0; i < LEAVES; i++)
+        assert_false(reaches(0, leaves[i]) || reaches(1, leaves[i]));
+    use(3, c, leaves[1]);
+    assert_int_equal(page_release(c, book.page), 0);
     conserved();
 }
 
-/* What could not be sent is the sender's again: the same page, mapped. */
-static void test_copy_undo(void **state)
+/* Who trusts leaves unmaps of a book's pages pending, and passes the book on: who does not trust then waits for them. */
+static void test_book_pending(void **state)
 {
-    (void)state;
-    begin_with(POLICY_COPY);
-    uint32_t page = got(0, a);
-    use(0, a, page);
-    struct message *message = message_of(whole(page));
-    assert_int_equal(copy_send(a, message, false, b), 0);
-    copy_undo(message, message->original, b);
-    assert_int_equal(message->abi.piece[0].page, page);
-    assert_int_equal(page_receive(a, &message->abi.piece[0], true), 0);
-    message_give(message);
-    assert_true(reaches(0, page));
-    assert_int_equal(page_release(a, page), 0);
-    assert_int_equal(unmaps(), 0);
-    conserved();
-}
-
-/* Of a page that its sender never looked at, the receiver sees zeros, not what the owner before left there. */
-static void test_copy_of_unseen(void **state)
-{
-    (void)state;
-    begin_with(POLICY_COPY);
-    uint32_t page = got(0, a);
-    memset(machine_memory(page_phys(page)), 0x5a, PAGE_SIZE); /* left by somebody else */
-    struct message *message = message_of((struct baton_piece){page, PIECE_START, PIECE_BYTES});
-    assert_int_equal(copy_send(a, message, false, b), 0);
-    for (unsigned i = 0; i < PIECE_BYTES; i++)
-        assert_int_equal(machine_memory(page_phys(message->abi.piece[0].page))[PIECE_START + i], 0);
-    copy_settle(a, message->original);
-    message_drop(message);
-    conserved();
-}
-
-static void test_copy_errors(void **state)
-{
-    uint32_t pages[PAGES], taken = 0;
+    uint32_t leaves[LEAVES], bytes, pages;
 
     (void)state;
-    begin_with(POLICY_COPY);
-    uint32_t page = got(0, a);
-    use(0, a, page);
-    struct message *message = message_of(whole(page));
-    message->abi.pieces = 2;
-    message->abi.piece[1] = (struct baton_piece){page, 0, 1}; /* owned once only */
-    assert_int_equal(copy_send(a, message, false, b), BATON_EOWNER);
-    message->abi.pieces = 1;
-    message->abi.piece[0] = whole(PAGES);
-    assert_int_equal(copy_send(a, message, true, b), BATON_EOWNER);
-    message->abi.piece[0] = whole(page);
-    while (page_get_device(&pages[taken], 1))
-        taken++;
-    assert_int_equal(copy_send(a, message, false, b), BATON_ENOMEM);
-    assert_true(reaches(0, page));
-    message_give(message);
-    assert_int_equal(page_release(a, page), 0);
-    conserved();
-}
-
-/* A duplicate goes: the sender keeps its page, for writing too. */
-static void test_copy_duplicate(void **state)
-{
-    (void)state;
-    begin_with(POLICY_COPY);
-    uint32_t page = got(0, a);
-    use(0, a, page);
-    struct message *message = message_of(whole(page));
-    assert_int_equal(copy_send(a, message, true, b), 0);
-    assert_null(message->original);
-    use(0, a, page);
-    message_drop(message);
-    assert_int_equal(page_release(a, page), 0);
-    assert_int_equal(counter(COUNT_PAYLOAD_BYTES), PAGE_SIZE);
-    conserved();
-}
-
-static void test_copy_receive(void **state)
-{
-    uint32_t page = 0;
-
-    (void)state;
-    begin_with(POLICY_COPY);
-    assert_int_equal(page_get_device(&page, 1), 1);
-    memset(machine_memory(page_phys(page)), 0x5a, PAGE_SIZE);
-    page_filled(page, PIECE_BYTES);
-    struct message *message = message_of((struct baton_piece){page, 0, PIECE_BYTES});
-    assert_int_equal(copy_receive(message, b), 0);
-    assert_int_not_equal(message->abi.piece[0].page, page);
+    begin_with(POLICY_DASH);
+    run_space(2, a); /* so that a runs on two CPUs, and its unmaps need not be done at once */
+    struct baton_piece book = book_made(leaves);
+    use(2, a, leaves[1]);
+    machine_run_on(0);
+    assert_int_equal(book_send(a, &book, PAGE_SEND_TRUSTED, b, &bytes, &pages), 0);
+    unmap_flush();
     machine_run_on(1);
-    assert_int_equal(page_receive(b, &message->abi.piece[0], true), 0);
-    use(1, b, message->abi.piece[0].page);
-    for (unsigned i = 0; i < PAGE_SIZE; i++)
-        assert_int_equal(machine_memory(page_phys(message->abi.piece[0].page))[i],
-                         i < PIECE_BYTES ? 0x5a : 0);
-    message_give(message);
+    assert_int_equal(book_receive(b, &book, true), 0);
+    assert_true(reaches(2, leaves[1])); /* figure 3D */
+    book_hand_over(1, b, 3, c, book);
+    assert_false(reaches(2, leaves[1]));
+    conserved();
+}
+
+/* Given up inside the set, its pages go to the set's pool as they are, but for those that nobody has mapped. */
+static void test_book_pooled(void **state)
+{
+    uint32_t leaves[LEAVES];
+
+    (void)state;
+    begin_with(POLICY_PATH);
+    struct baton_piece book = book_made(leaves);
+    book_hand_over(0, a, 1, b, book);
+    uint64_t before = unmaps();
+    assert_int_equal(page_release(b, book.page), 0);
+    assert_int_equal(page_set_pooled(a), LEAVES);
+    assert_int_equal(unmaps(), before);
+    assert_true(reaches(0, leaves[0]));
     conserved();
 }
 
@@ -499,13 +324,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_member_leaves),
     cmocka_unit_test(test_member_dies),
     cmocka_unit_test(test_names),
-    cmocka_unit_test(test_copy),
-    cmocka_unit_test(test_copy_steady),
-    cmocka_unit_test(test_copy_undo),
-    cmocka_unit_test(test_copy_of_unseen),
-    cmocka_unit_test(test_copy_errors),
-    cmocka_unit_test(test_copy_duplicate),
-    cmocka_unit_test(test_copy_receive),
+    cmocka_unit_test(test_book_inside),
+    cmocka_unit_test(test_book_pending),
+    cmocka_unit_test(test_book_pooled),
 };
 
 CASES_MAIN(tests)
