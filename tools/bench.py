@@ -3,10 +3,10 @@ import json
 import os
 import pathlib
 
-from tools import bench_ipc, build, setup
+from tools import bench_forward, bench_ipc, bench_options, build, setup
 from tools.common import Failure, say
 
-ALL = {module.NAME: module for module in (bench_ipc,)}
+ALL = {module.NAME: module for module in (bench_ipc, bench_forward)}
 
 
 def write_json(file, results):
@@ -31,11 +31,14 @@ def main(options):
     for name in names:
         if name not in ALL:
             raise Failure(f"there is no measurement {name}; there are: {', '.join(ALL)}", status=2)
+    wrong = bench_options.check(options, names)
+    if wrong:
+        raise Failure(wrong, status=2)
     if options.json:
         if len(names) > 1:
             raise Failure("--json goes with one measurement", status=2)
         check_json(options.json)
-    setup.ensure("boot", options.toolchain, options.libc)
+    setup.ensure("bench", options.toolchain, options.libc)
     for name in names:
         say(f"{name}: {ALL[name].TEXT}")
         refused, results = ALL[name].measure(options, build.preset_of(options))

@@ -3,12 +3,12 @@
 and cannot tell). The guest's side is apps/bench-ipc; the counters are differences of `stats json`.
 """
 import re
-import sys
 import time
 
 from tools import bench_report, build
 from tools.common import Failure, say
 from tools.machine import Machine, command_line
+from tools.progress import Progress
 
 NAME = "ipc"
 TEXT = "instructions and invalidations of a message"
@@ -23,6 +23,7 @@ PEERS = {"same": "near", "cross": "far"}
 BURSTS = {64: (16, 20), 4096: (16, 20), 65536: (8, 12), 1 << 20: (2, 10), 4 << 20: (1, 6)}
 # Shown with the limits: 1 MiB from alloc to free, untouched; one page in one call of its own
 EXTRAS = [("cycle", 1 << 20, "none"), *(("single", 4096, touch) for touch in TOUCHES)]
+CPUS = 2
 RUNS = 6          # until two in a row are alike
 STEADY = 0.02     # by which two runs of the same may differ: a tick of the timer
 ANSWER_LIMIT = 20  # seconds
@@ -43,7 +44,7 @@ class Guest:
 
     def __init__(self, image, options, placement, policy):
         settings = [f"unmap={policy}"] + [f"spoil={options.spoil}"] * bool(options.spoil)
-        words = command_line(image, options.cpus, options.memory, placement, settings=settings,
+        words = command_line(image, cpus_of(options), options.memory, placement, settings=settings,
                              cpu="cortex-a72,cntfrq=1000000000")  # a tick of the counter is an instruction
         self.machine = Machine(words + ["-icount", "shift=0,sleep=off"])
         try:
@@ -185,20 +186,8 @@ def measure_extra(guest, kind, size, touch, placement):
             "instructions": round(instructions / messages), "scrubs": round(counts["scrubs"] / messages, 2)}
 
 
-class Progress:
-    def __init__(self, total):
-        self.total, self.done, self.live = total, 0, sys.stderr.isatty()
-
-    def step(self, text):
-        self.done += 1
-        if self.live:
-            sys.stderr.write(f"\r\033[2Kbaton: {self.done} of {self.total}: {text}")
-            sys.stderr.flush()
-
-    def clear(self):
-        if self.live:
-            sys.stderr.write("\r\033[2K")
-            sys.stderr.flush()
+def cpus_of(options):
+    return max(options.cpus or [CPUS])
 
 
 def cases(options):
@@ -207,7 +196,7 @@ def cases(options):
             for touch in options.touch or TOUCHES:
                 if size == CONTENT_BLOCK and touch == "header" and not options.touch:
                     continue  # its header is all of it
-                for cpus in ["same", "cross"][:options.cpus]:
+                for cpus in ["same", "cross"][:cpus_of(options)]:
                     yield kind, size, touch, cpus
 
 

@@ -126,6 +126,7 @@ def needs_of(command, toolchain, libc):
         "build": lambda: building,
         "config": lambda: [*building, *HOST_COMPILER],
         "boot": lambda: [*building, QEMU],
+        "bench": lambda: [*building, QEMU, *HOST_COMPILER],
         "run": lambda: [*building, QEMU, *TRAFFIC],
         "debug": lambda: [*building, QEMU, DEBUGGER],
         "test": lambda: [*building, QEMU, *TRAFFIC, *TESTING, *listed_for_tests()],

@@ -21,6 +21,7 @@ struct flow {
     uint64_t sent, received, wrong, duplicated, reordered, next;
     uint64_t given_up; /* of those sent: no longer waited for (--resume) */
     uint64_t skipped;  /* not sent, since their time was over (--rate) */
+    uint64_t blocked;  /* of those: the socket was full */
     double came;       /* when a frame of it arrived last, or was given up */
     uint8_t *seen;     /* a bit for each sequence number */
     double *stamps;    /* when the frames left, or should have (--rate), by sequence number modulo STAMPS */

@@ -17,7 +17,8 @@
  *     --size S[,S...]    bytes of a frame, 60 to 9000; several are mixed, one that is named twice comes twice as often (default 60)
  *     --window W         frames of a flow that may be under way at once (default 256)
  *     --rate F           no window, but so many frames a second of each flow, whatever comes back (with --seconds). What the
- *                        socket does not take at its time is sent later; what is later than --late is never sent, but counted
+ *                        socket does not take at its time is sent later; what is later than --late is never sent, but counted:
+ *                        not_offered, and blocked when that was because the socket was full
  *     --late MS          how late a frame may be sent (default 10)
  *     --stall SECONDS    give up when nothing has arrived for that long; what is missing is lost (default 5)
  *     --resume MS        a flow of which nothing has come for that long gives up what is under way, and goes on: it is
@@ -149,23 +150,34 @@ static void fill(void)
     }
 }
 
+/* Sends those frames of a flow that are due by now; returns when the next one is. */
+static double pace_flow(int index, double start, double time)
+{
+    struct flow *flow = &flows[index];
+    const struct port *port = &ports[flow->from];
+    bool full = port->out_used > PACED_BYTES;
+    double due = start + (double)(flow->sent + flow->skipped) / rate;
+
+    while (due <= time && flow->sent < frame_count) {
+        if (time - due > (double)late_ms / 1000) {
+            flow->skipped++;
+            flow->blocked += full;
+        } else if (port->out_used > PACED_BYTES || flow->sent - flow->received >= STAMPS ||
+                   !flow_send(index, due)) {
+            break;
+        }
+        due = start + (double)(flow->sent + flow->skipped) / rate;
+    }
+    return due;
+}
+
 /* Sends what is due by now; returns how long there is nothing to do. */
 static double pace(double start)
 {
     double time = now(), next = time + 0.1;
 
     for (int i = 0; i < flow_count && !sending_over; i++) {
-        struct flow *flow = &flows[i];
-        double due = start + (double)(flow->sent + flow->skipped) / rate;
-
-        while (due <= time && flow->sent < frame_count) {
-            if (time - due > (double)late_ms / 1000)
-                flow->skipped++;
-            else if (ports[flow->from].out_used > PACED_BYTES || flow->sent - flow->received >= STAMPS ||
-                     !flow_send(i, due))
-                break;
-            due = start + (double)(flow->sent + flow->skipped) / rate;
-        }
+        double due = pace_flow(i, start, time);
         next = due < next ? due : next;
     }
     return next - time > PACED_WAIT ? next - time : PACED_WAIT;
@@ -275,11 +287,11 @@ static void report_flows(void)
         struct flow *flow = &flows[i];
         printf("%s{\"from\": %d, \"to\": %d, \"loose\": %s, \"sent\": %" PRIu64 ", \"received\": %" PRIu64
                ", \"lost\": %" PRIu64 ", \"wrong\": %" PRIu64 ", \"duplicated\": %" PRIu64
-               ", \"reordered\": %" PRIu64 ", \"not_offered\": %" PRIu64 "}",
+               ", \"reordered\": %" PRIu64 ", \"not_offered\": %" PRIu64 ", \"blocked\": %" PRIu64 "}",
                i ? ", " : "", flow->from, flow->to, flow->loose ? "true" : "false", flow->sent,
                flow->received,
                flow->loose ? 0 : (sending_seconds > 0 ? flow->sent : frame_count) - flow->received,
-               flow->wrong, flow->duplicated, flow->reordered, flow->skipped);
+               flow->wrong, flow->duplicated, flow->reordered, flow->skipped, flow->blocked);
     }
     printf("], \"ports\": [");
     for (int i = 0; i < port_count; i++)

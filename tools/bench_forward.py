@@ -1,0 +1,284 @@
+"""
+./baton bench forward: frames through an appliance, between two sockets; beside it, in turns, others that do the same
+(docs/bench.md tells how it is counted, and what that can and cannot tell).
+
+Each guest is booted twice for each number of CPUs: once as fast as QEMU can, for rates and latencies; once with time that
+follows the instructions, for counts (tools/rig.py). A run that is not in order gives no figure (tools/trial.py).
+"""
+import socket
+import statistics
+import time
+
+from tools import baton_guest, bench_forward_report as report, bench_throughput, rig, trial
+from tools.common import Failure, say
+from tools.progress import Progress
+from tools.trial import Refused
+
+NAME = "forward"
+TEXT = "frames through an appliance: rate, latency, instructions"
+SIZES, WINDOWS, DIRECTIONS, CPUS = ["60", "512", "1514", "imix"], [1, 32, 256], ["one", "both"], [1, 2, 4]
+VERSUS_SIZES, VERSUS_WINDOWS, VERSUS_DIRECTIONS, VERSUS_CPUS = ["60", "1514"], [1, 256], ["one"], [1]
+RUNS, SECONDS = 3, 0.4
+WARM = 1000            # frames of each flow before anything is counted
+WARM_ALONE = 100       # the same with one frame under way at a time
+COUNTED = 10000        # frames of each flow under the instruction counter
+COUNTED_ALONE = 2000   # the same with one frame under way at a time
+ASLEEP = 0.2           # of a processor, at most, while no frame comes
+CEILING_SECONDS = 0.2
+
+
+def fits(guest, other):
+    """Whether two guests do the same work: both route, or neither does; who only passes on is set beside all."""
+    return guest.routed == other.routed or not other.routed and other.polls
+
+
+class Rigs:
+    """The guests of one measurement, each booted when its first turn comes, and paused when it is another one's."""
+
+    def __init__(self, cpus, counting, fault):
+        self.cpus, self.counting, self.fault = cpus, counting, fault
+        self.booted, self.awake = {}, None
+
+    def turn(self, guest):
+        if guest.name not in self.booted:
+            self.rest()
+            self.booted[guest.name] = rig.Rig(guest, self.cpus, self.counting, self.fault)
+        elif self.awake != guest.name:
+            self.rest()
+            self.booted[guest.name].resume()
+        self.awake = guest.name
+        return self.booted[guest.name]
+
+    def rest(self):
+        if self.awake in self.booted:
+            self.booted[self.awake].pause()
+        self.awake = None
+
+    def drop(self, guest):
+        """After a run that was not in order: the next one begins with a fresh boot."""
+        if guest.name in self.booted:
+            self.booted.pop(guest.name).close()
+
+    def close(self):
+        for one in self.booted.values():
+            one.close()
+
+
+class Case:
+    """One row for each guest: frames of a size, so many at once, one way or both, through so many CPUs."""
+
+    def __init__(self, cpus, size, window, directions):
+        self.cpus, self.size, self.window, self.directions = cpus, size, window, directions
+
+    def text(self):
+        return f"{self.size} B, window {self.window}, {self.directions}, {report.cpus_text(self.cpus)}".replace("imix B", "imix")
+
+    def warm(self):
+        return WARM_ALONE if self.window == 1 else WARM
+
+    def counted(self):
+        return COUNTED_ALONE if self.window == 1 else COUNTED
+
+
+def rate_of(one, case, seconds):
+    """One timed run; what is shown of it."""
+    result, _, _ = trial.run(one, case.size, case.directions, window=case.window, seconds=seconds, warm=case.warm(), timing=True)
+    measured, latency = result["measured"], result.get("latency_us")
+    if not latency:
+        raise Refused(f"no frame came within {seconds} s")
+    return {"frames_per_second": measured["frames"] / measured["seconds"], "cpu": result["cpu"],
+            "latency_us": {name: latency[name] for name in ("min", "median", "p99")}}
+
+
+def per_frame(result, before, after):
+    """The guest's counters for each frame that went through, greetings and probes included."""
+    frames = sum(port["in"] for port in result["ports"])
+    found = dict.fromkeys(report.COUNTERS)
+    found["register_accesses"] = round(result["register_accesses"] / result["frames_counted"], 3)
+    if before is None or "tlb" not in before:
+        return found
+
+    def grown(group, *names):
+        return round(sum(after[group][name] - before[group][name] for name in names) / frames, 3)
+
+    return {**found, "tlbi_local": grown("tlb", "local"), "tlbi_broadcast": grown("tlb", "broadcast", "reissued"),
+            "barriers": grown("tlb", "barriers"), "ipi": grown("tlb", "ipi"), "pages_mapped": grown("pages", "mapped"),
+            "bytes_copied": grown("copied", "payload_bytes", "inline_bytes")}
+
+
+def counts_of(one, case):
+    """The same traffic counted in both ways; the counters are those of the way that took fewer instructions."""
+    ways = {}
+    for way, single in (("plain", False), ("one_insn_per_tb", True)):
+        one.single(single)
+        result, before, after = trial.run(one, case.size, case.directions, window=case.window, warm=case.warm(),
+                                          frames=case.warm() + case.counted(), count=one.counter)
+        ways[way] = (result["instructions_per_frame"], per_frame(result, before, after))
+    lower = min(ways, key=lambda way: ways[way][0])
+    return {"instructions": {**{way: figure for way, (figure, _) in ways.items()}, "lower": ways[lower][0]}, **ways[lower][1]}
+
+
+def spread(values):
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+class Measurement:
+    def __init__(self, options, guests):
+        self.options, self.guests = options, guests
+        self.absent, self.commands, self.refused, self.rows = [], {}, [], []
+        versus = bool(options.versus)
+        self.cases = [Case(cpus, size, window, directions)
+                      for cpus in options.cpus or (VERSUS_CPUS if versus else CPUS)
+                      for size in options.sizes or (VERSUS_SIZES if versus else SIZES)
+                      for window in options.windows or (VERSUS_WINDOWS if versus else WINDOWS)
+                      for directions in options.directions or (VERSUS_DIRECTIONS if versus else DIRECTIONS)]
+        self.runs, self.seconds = options.runs or RUNS, options.seconds or SECONDS
+        self.progress = Progress(len(self.cases) * len(guests) * (self.runs + 1))
+        self.found = {(case, guest.name): {"runs": []} for case in self.cases for guest in guests}
+
+    def lose(self, guest, why):
+        """A peer that does not even boot is absent from here on; Baton itself must boot."""
+        if isinstance(guest, baton_guest.Baton):
+            raise why
+        self.guests.remove(guest)
+        self.absent.append({"peer": guest.name, "why": str(why).splitlines()[0]})
+
+    def attempt(self, rigs, guest, case, work):
+        """Does one piece of work with a guest, unless its row has been refused already."""
+        found = self.found[case, guest.name]
+        self.progress.step(f"{guest.name}, {case.text()}")
+        if "refused" in found or guest not in self.guests:
+            return
+        try:
+            work(rigs.turn(guest), found)
+        except Refused as why:
+            found["refused"] = str(why)
+            rigs.drop(guest)
+        except Failure as why:
+            rigs.drop(guest)
+            self.lose(guest, why)
+
+    def rates(self, cpus):
+        rigs = Rigs(cpus, False, self.options.spoil)
+        try:
+            for case in (case for case in self.cases if case.cpus == cpus):
+                for _ in range(self.runs):
+                    for guest in list(self.guests):
+                        self.attempt(rigs, guest, case, lambda one, found: self.rate(one, found, case))
+        finally:
+            rigs.close()
+
+    def rate(self, one, found, case):
+        self.commands.setdefault(f"{one.guest.name}, {report.cpus_text(one.cpus)}", one.text())
+        if not hasattr(one, "idle"):
+            one.idle = one.idle_share()
+        if not one.guest.polls and one.idle is not None and one.idle > ASLEEP:
+            raise Refused(f"the guest is awake while nothing comes: it uses {100 * one.idle:.0f} % of a processor")
+        found["idle"] = one.idle
+        found["runs"].append(rate_of(one, case, self.seconds))
+
+    def counts(self, cpus):
+        rigs = Rigs(cpus, True, self.options.spoil)
+        try:
+            for guest in list(self.guests):
+                for case in (case for case in self.cases if case.cpus == cpus):
+                    self.attempt(rigs, guest, case, lambda one, found: self.count(one, found, case))
+                rigs.drop(guest)
+        finally:
+            rigs.close()
+
+    def count(self, one, found, case):
+        self.commands.setdefault(f"{one.guest.name}, {report.cpus_text(one.cpus)}, counted", one.text())
+        found["counts"] = counts_of(one, case)
+
+    def finish(self):
+        for (case, name), found in self.found.items():
+            guest = next((guest for guest in self.guests if guest.name == name), None)
+            if not guest:
+                continue
+            key = {"guest": name, "title": guest.title, "cpus": case.cpus, "size": case.size, "window": case.window,
+                   "directions": case.directions}
+            if "refused" in found:
+                self.refused.append({**key, "why": found["refused"]})
+            else:
+                self.rows.append({**key, **row_of(found)})
+
+    def work(self):
+        for cpus in dict.fromkeys(case.cpus for case in self.cases):
+            if not self.progress.live:
+                say(f"{report.cpus_text(cpus)}: rates")
+            self.rates(cpus)
+            if not self.progress.live:
+                say(f"{report.cpus_text(cpus)}: instructions")
+            self.counts(cpus)
+        self.progress.clear()
+        self.finish()
+
+    def show(self):
+        report.show(self.rows)
+
+
+def row_of(found):
+    runs = found["runs"]
+    busy = [run["cpu"] for run in runs if run["cpu"] is not None]
+    return {"frames_per_second": {**spread([run["frames_per_second"] for run in runs]),
+                                  "runs": [round(run["frames_per_second"]) for run in runs]},
+            "loss": 0,
+            "latency_us": {"min": min(run["latency_us"]["min"] for run in runs),
+                           "median": statistics.median(run["latency_us"]["median"] for run in runs),
+                           "p99": statistics.median(run["latency_us"]["p99"] for run in runs),
+                           "runs": [run["latency_us"] for run in runs]},
+            "cpu_busy": round(statistics.median(busy), 3) if busy else None,
+            "cpu_idle": None if found["idle"] is None else round(found["idle"], 3), **found["counts"]}
+
+
+def ceiling(sizes):
+    """What the generator and a socket carry with no machine between, so that one sees that they are not what is measured."""
+    found = {}
+    for size in sizes:
+        ends = socket.socketpair()
+        try:
+            measured = trial.generate(ends, size, seconds=CEILING_SECONDS, warm=WARM)["measured"]
+        finally:
+            for end in ends:
+                end.close()
+        found[size] = round(measured["frames"] / measured["seconds"])
+    return found
+
+
+def prepare(options, preset):
+    """The guests that can be had, Baton's first, and those that cannot, each with the reason."""
+    versus = list(dict.fromkeys(options.versus or []))
+    if versus:
+        from tools import peer as peers
+    names = [options.appliance] if options.appliance else ["switch", "router"] if versus else ["switch"]
+    guests = [baton_guest.Baton(name, options.placement or "isolated", preset, options.memory) for name in names]
+    for guest in guests:
+        guest.prepare()
+    absent = []
+    for kind in versus:
+        for other in peers.of(kind):
+            if not any(fits(guest, other) for guest in guests):
+                continue
+            try:
+                other.prepare()
+                guests.append(other)
+            except (peers.Absent, Failure) as why:
+                absent.append({"peer": other.name, "why": str(why)})
+    return guests, absent
+
+
+def measure(options, preset):
+    begin = time.monotonic()
+    guests, absent = prepare(options, preset)
+    for one in absent:
+        say(f"absent: {one['peer']}: {one['why']}")
+    work = (bench_throughput.Search if options.throughput else Measurement)(options, guests)
+    work.work()
+    alone = ceiling(dict.fromkeys(row["size"] for row in work.rows))
+    absent += work.absent
+    work.show()
+    report.show_rest(work.refused, absent, work.commands, alone)
+    say(f"{len(work.rows)} rows in {time.monotonic() - begin:.0f} s")
+    results = {"rows": work.rows, "refused": work.refused, "absent": absent, "commands": work.commands, "generator_alone": alone}
+    return bool(work.refused), results
