@@ -20,6 +20,7 @@ LEAST = 0.1           # of the rate with a window, where it begins
 MOST = 1.25
 AGAIN = 2             # times that a rate which did not pass is tried again: the host does other things too
 MISSING = 0.02        # of the frames that may not have been offered
+STALL = 1             # second without a frame, after which those under way are lost
 RINGS = 512           # frames that the two rings hold
 WINDOW, PROBE_SECONDS, WARM = 256, 0.5, 1000
 
@@ -65,7 +66,7 @@ class Search:
     def try_rate(self, one, key, rate, trials):
         for _ in range(AGAIN + 1):
             result, _, _ = trial.run(one, key["size"], key["directions"], loss_allowed=True, rate=round(rate),
-                                     seconds=self.seconds, timing=True)
+                                     seconds=self.seconds, timing=True, stall=STALL)
             why = verdict(result)
             trials.append({"rate": round(rate), "offered": total(result, "sent"), "lost": result["lost"],
                            **{name: total(result, name) for name in ("not_offered", "blocked")}, "under_way": result["measured"]["under_way"], "passed": why is None, "why": why,

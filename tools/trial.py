@@ -26,9 +26,9 @@ def sizes_of(size):
     return ",".join(map(str, IMIX if size == "imix" else [int(size)]))
 
 
-def generate(ends, size, direction="one", routed=None, count=None, timing=False, **options):
+def generate(ends, size, direction="one", routed=None, count=None, timing=False, stall=STALL, **options):
     """Runs the generator between two connected sockets; returns what it reports. Options are the generator's own."""
-    words = [str(compiled.generator()), "--size", sizes_of(size), "--linger", str(LINGER), "--stall", str(STALL)]
+    words = [str(compiled.generator()), "--size", sizes_of(size), "--linger", str(LINGER), "--stall", str(stall)]
     for flow in FLOWS[direction]:
         words += ["--flow", flow]
     for name, value in options.items():
