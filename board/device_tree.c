@@ -147,9 +147,14 @@ bool device_tree_irq(int node, unsigned index, unsigned *irq)
     int length;
     const fdt32_t *cell = fdt_getprop(tree, node, "interrupts", &length);
 
-    if (!cell || (int)(index + 1) * 12 > length)
-        return false;
-    uint32_t kind = fdt32_ld(cell + 3 * index), number = fdt32_ld(cell + 3 * index + 1);
+    return cell && (int)(index + 1) * 12 <= length && device_tree_gic_irq(cell + 3 * index, irq);
+}
+
+bool device_tree_gic_irq(const void *cells, unsigned *irq)
+{
+    const fdt32_t *cell = cells;
+    uint32_t kind = fdt32_ld(cell), number = fdt32_ld(cell + 1);
+
     if (kind > GIC_PPI || number >= (kind == GIC_SPI ? IRQS_MAX - IRQ_SPI(0) : IRQ_SPI(0) - IRQ_PPI(0)))
         return false;
     *irq = kind == GIC_SPI ? IRQ_SPI(number) : IRQ_PPI(number);

@@ -40,6 +40,9 @@ bool device_tree_id(int node, uint64_t *id);
 /* Entry `index` of `interrupts` of a node below a GIC, as an INTID. */
 bool device_tree_irq(int node, unsigned index, unsigned *irq);
 
+/* The same of three cells that stand elsewhere: kind, number, flags. False when they name none. */
+bool device_tree_gic_irq(const void *cells, unsigned *irq);
+
 /* A string, NULL when the node lacks it or it does not end. */
 const char *device_tree_string(int node, const char *property);
 

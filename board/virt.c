@@ -1,12 +1,17 @@
 /*
- * QEMU's virt machine: PL011, GICv2 or v3, PSCI, the generic timer, virtio over mmio. Everything from the device tree.
+ * QEMU's virt machine: PL011, GICv2 or v3, PSCI, the generic timer, virtio over mmio and PCI. Everything from the device tree.
  */
 #include "board/board.h"
 
 #include "board/common.h"
 #include "board/device_tree.h"
+#include "board/virt_pci.h"
+#include "core/layout.h"
+#include "core/log.h"
 #include "core/string.h"
 #include "drivers/gic.h"
+#include "drivers/gic_its.h"
+#include "drivers/gic_v2m.h"
 #include "drivers/psci.h"
 #include "drivers/virtio_mmio.h"
 #include "drivers/virtio_net.h"
@@ -18,7 +23,7 @@
 const char board_name[] = "virt";
 const uint64_t board_console_fallback = 0x09000000;
 const unsigned board_nic_messages = 2 * VIRTQUEUE_SIZE_MAX;
-const char board_nic_kinds[] = "virtio-net over mmio";
+const char board_nic_kinds[] = "virtio-net over mmio or PCI";
 const bool board_nic_required = true;
 
 static const char *gic_v3_start(int node)
@@ -61,8 +66,23 @@ void board_firmware_init(void)
     }
 }
 
+/* The two that machines of this kind have, by the version of their GIC. */
+static void msi_start(int node, unsigned devices)
+{
+    uint64_t phys, size;
+
+    if (!device_tree_reg(node, 0, &phys, &size) || size < PAGE_SIZE)
+        log_print("pci: the controller of messages has no registers in the device tree: no MSI-X\n");
+    else if (device_tree_compatible(node, "arm,gic-v3-its"))
+        gic_its_init(kernel_map_device(phys, PAGE_SIZE), phys, devices);
+    else if (device_tree_compatible(node, "arm,gic-v2m-frame"))
+        gic_v2m_init(kernel_map_device(phys, PAGE_SIZE), phys);
+    else
+        log_print("pci: the controller of messages is neither an ITS nor a GICv2m: no MSI-X\n");
+}
+
 /* QEMU fills the slots from the highest address down, in the order of the -device options. */
-void board_devices_init(void)
+static void mmio_start(void)
 {
     struct {
         uint64_t phys, size;
@@ -82,6 +102,13 @@ void board_devices_init(void)
     }
     for (unsigned i = 0; i < count; i++)
         virtio_mmio_probe(kernel_map_device(slots[i].phys, slots[i].size), slots[i].irq);
+}
+
+/* Where there are both, those over mmio come first. */
+void board_devices_init(void)
+{
+    mmio_start();
+    virt_pci_start(msi_start);
 }
 
 void board_devices_start(void)

@@ -353,4 +353,29 @@ static inline void arch_device_write(volatile void *reg, uint32_t value)
     __asm__ volatile("str %w0, [%1]" ::"rZ"(value), "r"(reg) : "memory");
 }
 
+/* Registers of 8 and 16 bits, which some devices want to be accessed by their own width. */
+static inline uint8_t arch_device_read8(const volatile void *reg)
+{
+    uint32_t value;
+    __asm__ volatile("ldrb %w0, [%1]" : "=r"(value) : "r"(reg) : "memory");
+    return (uint8_t)value;
+}
+
+static inline void arch_device_write8(volatile void *reg, uint8_t value)
+{
+    __asm__ volatile("strb %w0, [%1]" ::"rZ"((uint32_t)value), "r"(reg) : "memory");
+}
+
+static inline uint16_t arch_device_read16(const volatile void *reg)
+{
+    uint32_t value;
+    __asm__ volatile("ldrh %w0, [%1]" : "=r"(value) : "r"(reg) : "memory");
+    return (uint16_t)value;
+}
+
+static inline void arch_device_write16(volatile void *reg, uint16_t value)
+{
+    __asm__ volatile("strh %w0, [%1]" ::"rZ"((uint32_t)value), "r"(reg) : "memory");
+}
+
 #endif

@@ -12,7 +12,15 @@ static const struct irq_controller *controller;
 static struct {
     irq_handler function;
     void *argument;
-} handlers[IRQS_MAX];
+} handlers[IRQS_MAX + IRQ_MESSAGES_MAX]; /* those of messages last */
+
+/* An interrupt's place in the table; -1 for a number that is none. */
+static int place_of(unsigned irq)
+{
+    if (irq < IRQS_MAX)
+        return (int)irq;
+    return irq - IRQ_MESSAGE(0) < IRQ_MESSAGES_MAX ? (int)(irq - IRQ_MESSAGE(0) + IRQS_MAX) : -1;
+}
 
 void irq_controller_set(const struct irq_controller *chosen)
 {
@@ -26,10 +34,12 @@ void irq_cpu_init(void)
 
 void irq_register(unsigned irq, irq_handler handler, void *argument, unsigned cpu)
 {
-    invariant(irq < IRQS_MAX, "irq: numbers below 1020");
-    handlers[irq].argument = argument;
+    int place = place_of(irq);
+
+    invariant(place >= 0, "irq: numbers below 1020, or of messages");
+    handlers[place].argument = argument;
     /* Release: a CPU that takes the interrupt at once must find the argument that belongs to the handler. */
-    __atomic_store_n(&handlers[irq].function, handler, __ATOMIC_RELEASE);
+    __atomic_store_n(&handlers[place].function, handler, __ATOMIC_RELEASE);
     controller->enable(irq, cpu);
 }
 
@@ -45,12 +55,12 @@ static __attribute__((noreturn)) void stop_here(void)
         arch_wait_for_interrupt();
 }
 
-static void irq_handle(unsigned irq)
+static void irq_handle(unsigned irq, int place)
 {
-    irq_handler function = __atomic_load_n(&handlers[irq].function, __ATOMIC_ACQUIRE);
+    irq_handler function = __atomic_load_n(&handlers[place].function, __ATOMIC_ACQUIRE);
 
     if (function) {
-        function(handlers[irq].argument);
+        function(handlers[place].argument);
         return;
     }
     if (irq == IPI_STOP) {
@@ -67,9 +77,10 @@ void irq_dispatch(void)
 {
     for (;;) {
         unsigned irq = controller->acknowledge();
-        if (irq >= IRQS_MAX)
+        int place = place_of(irq);
+        if (place < 0)
             return;
-        irq_handle(irq);
+        irq_handle(irq, place);
         controller->complete(irq);
     }
 }

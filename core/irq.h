@@ -16,6 +16,10 @@
 #define IRQ_TIMER  IRQ_PPI(11) /* virtual timer */
 #define IRQS_MAX   1020
 
+/* Sent as messages, by devices that need no line for it: the LPIs of a GICv3. */
+#define IRQ_MESSAGE(n)   (8192 + (n))
+#define IRQ_MESSAGES_MAX 64
+
 enum ipi {
     IPI_WAKE,  /* there is something in your inbox */
     IPI_STOP,  /* the machine has panicked */
@@ -29,7 +33,7 @@ struct irq_controller {
     void (*cpu_init)(void);                     /* on every CPU */
     void (*enable)(unsigned irq, unsigned cpu); /* unmask, level triggered, deliver to `cpu` */
     void (*disable)(unsigned irq);
-    unsigned (*acknowledge)(void); /* INTID; >= 1020 when there is none */
+    unsigned (*acknowledge)(void); /* INTID; 1020 to 8191 when there is none */
     void (*complete)(unsigned irq);
     void (*send)(unsigned cpu, unsigned sgi);
 };
@@ -42,7 +46,8 @@ void irq_cpu_init(void);
 
 /*
  * Unmasks an interrupt, to be handled on `cpu` by handler(argument) until irq_disable. One handler each: a second call
- * replaces the first. Per-CPU interrupts (below 32) are registered on the CPU itself. Panics for IRQS_MAX and more.
+ * replaces the first. Per-CPU interrupts (below 32) are registered on the CPU itself. Panics for numbers that are neither below IRQS_MAX
+ * nor an IRQ_MESSAGE.
  */
 void irq_register(unsigned irq, irq_handler handler, void *argument, unsigned cpu);
 

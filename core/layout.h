@@ -11,6 +11,7 @@
  *     0xffffffc0_0000_0000           the image
  *     0xffffffd0_0000_0000           kernel stacks, each with an unmapped gap below it
  *     0xffffffe0_0000_0000           private windows of each CPU, to scrub and copy IPC frames through
+ *     0xfffffff0_0000_0000           registers of devices that lie above the linear map, in the order of mapping
  */
 #ifndef CORE_LAYOUT_H
 #define CORE_LAYOUT_H
@@ -32,6 +33,7 @@
 #define IMAGE_BASE  0xffffffc000000000ul
 #define STACK_BASE  0xffffffd000000000ul
 #define WINDOW_BASE 0xffffffe000000000ul
+#define DEVICE_BASE 0xfffffff000000000ul
 
 #define KERNEL_STACK_SIZE (4 * PAGE_SIZE)
 #define USER_STACK_SIZE   (16 * PAGE_SIZE)

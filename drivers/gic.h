@@ -1,7 +1,7 @@
 /*
  * The Arm Generic Interrupt Controller, versions 2 and 3: each becomes the controller of core/irq.h.
  *
- * Owns: the distributor's and the CPU interfaces' registers. All interrupts have one priority, are level triggered, and are
+ * Owns: the distributor's and the CPU interfaces' registers. All interrupts have one priority, are level triggered (but those of messages), and are
  * in the group that the non-secure world has: version 2 as reset or the firmware left it, version 3 group 1.
  * Shared interrupts go to one CPU, named when they are enabled. Boot only; no call fails but as it says.
  * Manuals: Arm IHI 0048 (GICv2), IHI 0069 (GICv3 and later).
@@ -22,6 +22,12 @@ void gic_v3_region_add(uint64_t phys, uint64_t size);
 
 /* The part of a distributor that both versions share: all masked, priorities set, level triggered. */
 void gic_distributor_init(volatile uint8_t *distributor);
+
+/* A shared interrupt that is masked becomes edge triggered. */
+void gic_edge(unsigned irq);
+
+/* Version 3: the registers of a CPU's redistributor, once that CPU has called irq_cpu_init(); NULL before. */
+volatile uint8_t *gic_v3_redistributor(unsigned cpu);
 
 /* Registers of the distributor, and of a redistributor's SGI frame, at the same offsets. */
 enum {

@@ -6,6 +6,7 @@
 #include "core/cpu.h"
 #include "core/irq.h"
 #include "core/log.h"
+#include "drivers/gic_its.h"
 
 #define CTLR_GROUP1 (1u << 1)
 #define CTLR_ARE    (1u << 4)
@@ -97,6 +98,11 @@ static void v3_cpu_init(void)
     arch_isb();
 }
 
+volatile uint8_t *gic_v3_redistributor(unsigned cpu)
+{
+    return redistributor[cpu];
+}
+
 static volatile uint8_t *frame_of(unsigned irq)
 {
     return irq < GIC_PRIVATE ? redistributor[cpu_number()] + GICR_SGI_FRAME : distributor;
@@ -104,6 +110,10 @@ static volatile uint8_t *frame_of(unsigned irq)
 
 static void v3_enable(unsigned irq, unsigned cpu)
 {
+    if (irq >= IRQ_MESSAGE(0)) {
+        gic_its_enable(irq, cpu);
+        return;
+    }
     if (irq >= GIC_PRIVATE) {
         uint64_t route = cpus[cpu].hardware_id;
         arch_device_write(distributor + GICD_IROUTER + irq * 8, (uint32_t)route);
@@ -114,6 +124,10 @@ static void v3_enable(unsigned irq, unsigned cpu)
 
 static void v3_disable(unsigned irq)
 {
+    if (irq >= IRQ_MESSAGE(0)) {
+        gic_its_disable(irq);
+        return;
+    }
     arch_device_write(frame_of(irq) + GICD_ICENABLER + irq / 32 * 4, 1u << irq % 32);
 }
 

@@ -9,12 +9,12 @@
 
 #define RESET_NS UINT64_C(10000000)
 
-bool virtio_attach(const struct virtio_transport *transport, uint32_t device, unsigned irq)
+bool virtio_attach(const struct virtio_transport *transport, uint32_t device)
 {
     if (device == VIRTIO_ID_NET)
-        return virtio_net_create(transport, irq);
-    log_print("%s: no driver for device number %u (interrupt %u): left alone\n", transport->ops->name, device,
-              irq);
+        return virtio_net_create(transport);
+    log_print("%s: no driver for device number %u (interrupt %u): left alone\n", transport->name, device,
+              transport->irq);
     return false;
 }
 
@@ -77,7 +77,7 @@ bool virtio_negotiate(const struct virtio_transport *transport, const char *name
     return true;
 }
 
-bool virtio_queue_create(const struct virtio_transport *transport, const char *name, unsigned number,
+bool virtio_queue_create(struct virtio_transport *transport, const char *name, unsigned number,
                          struct virtqueue *queue, unsigned least, unsigned most, uint32_t writable)
 {
     unsigned limit = transport->ops->queue_limit(transport, number);
@@ -93,9 +93,9 @@ bool virtio_queue_create(const struct virtio_transport *transport, const char *n
     unsigned frames = virtqueue_bytes(size) / (unsigned)PAGE_SIZE;
     void *memory = arch_phys_to_virt(frame_alloc(frames, name));
     virtqueue_init(queue, size, memory, frame_alloc_bytes(size * sizeof(void *), 64, name), writable);
-    if (!transport->ops->queue_start(transport, number, queue)) {
-        log_print("%s: queue %u: in use already, expected unused after a reset\n", name, number);
-        return refuse(transport);
-    }
-    return true;
+    const char *wrong = transport->ops->queue_start(transport, number, queue);
+    if (!wrong)
+        return true;
+    log_print("%s: queue %u: %s\n", name, number, wrong);
+    return refuse(transport);
 }

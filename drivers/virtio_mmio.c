@@ -1,5 +1,6 @@
 #include "drivers/virtio_mmio.h"
 
+#include <stddef.h>
 #include "core/arch.h"
 #include "core/layout.h"
 #include "core/log.h"
@@ -92,12 +93,14 @@ static unsigned mmio_queue_limit(const struct virtio_transport *transport, unsig
     return read(transport, QUEUE_LIMIT);
 }
 
-static bool modern_queue_start(const struct virtio_transport *transport, unsigned queue,
-                               const struct virtqueue *rings)
+static const char in_use[] = "in use already, expected unused after a reset";
+
+static const char *modern_queue_start(struct virtio_transport *transport, unsigned queue,
+                                      const struct virtqueue *rings)
 {
     write(transport, QUEUE_SELECT, queue);
     if (read(transport, QUEUE_READY) != 0)
-        return false;
+        return in_use;
     write(transport, QUEUE_SIZE, rings->size);
     write_address(transport, QUEUE_DESCRIPTORS, rings->descriptors);
     write_address(transport, QUEUE_AVAILABLE, rings->available);
@@ -105,28 +108,30 @@ static bool modern_queue_start(const struct virtio_transport *transport, unsigne
     /* Without it the device may start on rings that are not written yet. */
     arch_dmb_osh();
     write(transport, QUEUE_READY, 1);
-    return true;
+    transport->notify[queue] = transport->registers + NOTIFY;
+    return NULL;
 }
 
 /* One frame number says where all three rings are: virtqueue_bytes() has laid them out as this expects. */
-static bool legacy_queue_start(const struct virtio_transport *transport, unsigned queue,
-                               const struct virtqueue *rings)
+static const char *legacy_queue_start(struct virtio_transport *transport, unsigned queue,
+                                      const struct virtqueue *rings)
 {
     write(transport, PAGE_BYTES, (uint32_t)PAGE_SIZE);
     write(transport, QUEUE_SELECT, queue);
     if (read(transport, QUEUE_FRAME) != 0)
-        return false;
+        return in_use;
     write(transport, QUEUE_SIZE, rings->size);
     write(transport, QUEUE_ALIGN, (uint32_t)PAGE_SIZE);
     /* Without it the device may start on rings that are not written yet. */
     arch_dmb_osh();
     write(transport, QUEUE_FRAME, (uint32_t)(arch_virt_to_phys(rings->descriptors) >> PAGE_SHIFT));
-    return true;
+    transport->notify[queue] = transport->registers + NOTIFY;
+    return NULL;
 }
 
 static void mmio_notify(const struct virtio_transport *transport, unsigned queue)
 {
-    write(transport, NOTIFY, queue);
+    arch_device_write(transport->notify[queue], queue);
 }
 
 static bool mmio_acknowledge(const struct virtio_transport *transport)
@@ -137,8 +142,19 @@ static bool mmio_acknowledge(const struct virtio_transport *transport)
     return raised != 0;
 }
 
+static void mmio_interrupt_start(const struct virtio_transport *transport, irq_handler handler,
+                                 void *argument, unsigned cpu)
+{
+    irq_register(transport->irq, handler, argument, cpu);
+}
+
+static void mmio_interrupt_stop(const struct virtio_transport *transport)
+{
+    irq_disable(transport->irq);
+}
+
 static const struct virtio_transport_ops modern_ops = {
-    .name = "virtio-mmio",
+    .interrupt = "interrupt",
     .features_read = mmio_features_read,
     .features_write = mmio_features_write,
     .status_read = mmio_status_read,
@@ -148,10 +164,12 @@ static const struct virtio_transport_ops modern_ops = {
     .queue_start = modern_queue_start,
     .notify = mmio_notify,
     .acknowledge = mmio_acknowledge,
+    .interrupt_start = mmio_interrupt_start,
+    .interrupt_stop = mmio_interrupt_stop,
 };
 
 static const struct virtio_transport_ops legacy_ops = {
-    .name = "virtio-mmio (legacy)",
+    .interrupt = "interrupt",
     .features_read = mmio_features_read,
     .features_write = mmio_features_write,
     .status_read = mmio_status_read,
@@ -161,11 +179,14 @@ static const struct virtio_transport_ops legacy_ops = {
     .queue_start = legacy_queue_start,
     .notify = mmio_notify,
     .acknowledge = mmio_acknowledge,
+    .interrupt_start = mmio_interrupt_start,
+    .interrupt_stop = mmio_interrupt_stop,
 };
 
 bool virtio_mmio_probe(volatile void *registers, unsigned irq)
 {
-    struct virtio_transport transport = {.ops = &modern_ops, .registers = registers};
+    struct virtio_transport transport = {
+        .ops = &modern_ops, .name = "virtio-mmio", .registers = registers, .irq = irq};
     uint32_t magic = read(&transport, MAGIC);
     uint32_t version = read(&transport, VERSION);
 
@@ -179,8 +200,9 @@ bool virtio_mmio_probe(volatile void *registers, unsigned irq)
     }
     if (version == VERSION_LEGACY) {
         transport.ops = &legacy_ops;
+        transport.name = "virtio-mmio (legacy)";
         transport.legacy = true;
     }
     uint32_t device = read(&transport, DEVICE);
-    return device != VIRTIO_ID_NONE && virtio_attach(&transport, device, irq);
+    return device != VIRTIO_ID_NONE && virtio_attach(&transport, device);
 }

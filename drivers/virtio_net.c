@@ -2,7 +2,6 @@
 
 #include <stddef.h>
 #include "core/arch.h"
-#include "core/irq.h"
 #include "core/log.h"
 #include "core/setting.h"
 #include "core/string.h"
@@ -39,7 +38,7 @@ __attribute__((noreturn)) static void net_stop(struct virtio_net *net, const cha
     log_print("%s: stopped: %s queue: %s (%u, expected %s %u)\n", net->nic->name, queue, fault->what,
               fault->value, fault->expected, fault->limit);
     net->nic->stopped = fault->what;
-    irq_disable(net->irq);
+    net->transport.ops->interrupt_stop(&net->transport);
     port_close(net->port);
     if (virtio_reset(&net->transport)) {
         virtio_net_receive_drain(net);
@@ -138,8 +137,9 @@ static void net_report(const struct virtio_net *net)
     char address[20], fact[40];
 
     address_print(&net->transport, address, sizeof address);
-    log_print("%s: %s, %s, queues of %u and %u, interrupt %u\n", net->nic->name, net->transport.ops->name,
-              address, net->receive.queue.size, net->transmit.queue.size, net->irq);
+    log_print("%s: %s, %s, queues of %u and %u, %s %u\n", net->nic->name, net->transport.name, address,
+              net->receive.queue.size, net->transmit.queue.size, net->transport.ops->interrupt,
+              net->transport.irq);
     log_format_line(fact, sizeof fact, "%s.mac=%s", net->nic->name, address);
     setting_add(fact); /* for services that speak for the interface */
 }
@@ -154,11 +154,11 @@ static struct nic *nic_choose(const struct virtio_transport *transport)
     return setting && !strcmp(setting, address) ? nic_create_capture() : nic_create();
 }
 
-bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
+bool virtio_net_create(const struct virtio_transport *transport)
 {
-    char name[48];
+    char name[64];
 
-    log_format_line(name, sizeof name, "%s network (interrupt %u)", transport->ops->name, irq);
+    log_format_line(name, sizeof name, "%s network (interrupt %u)", transport->name, transport->irq);
     if (net_count == sizeof nets / sizeof nets[0]) {
         log_print("%s: left alone: there are %u interfaces already\n", name, net_count);
         return false;
@@ -166,7 +166,6 @@ bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
     struct virtio_net *net = &nets[net_count];
     memset(net, 0, sizeof *net); /* a device before this one may have been given up half way */
     net->transport = *transport;
-    net->irq = irq;
     net->header_bytes = transport->legacy ? HEADER_BYTES_LEGACY : HEADER_BYTES_MODERN;
     if (!virtio_negotiate(transport, name, VIRTIO_F_INDIRECT_DESC | FEATURE_MAC, VIRTIO_F_INDIRECT_DESC))
         return false;
@@ -203,7 +202,7 @@ void virtio_net_start(void)
         net->grace = timer_ticks(GRACE_NS);
         net->nic->cpu = net->nic->number % cpu_count;
         net->thread = thread_create_kernel(net->service, net->nic->name, net->nic->cpu, net_run, net);
-        irq_register(net->irq, net_interrupt, net, net->nic->cpu);
+        net->transport.ops->interrupt_start(&net->transport, net_interrupt, net, net->nic->cpu);
         virtio_status_add(&net->transport, VIRTIO_DRIVER_OK);
         thread_wake(net->thread); /* its first pass fills the ring: every slot begins as an empty one */
         arch_irq_restore(flags);

@@ -60,7 +60,7 @@ struct virtio_transport;
  * Copies `transport`. False, with a line in the log, when the device cannot be used; it is left with FAILED
  * then. Boot only, before services_create(). Panics when kernel memory is short.
  */
-bool virtio_net_create(const struct virtio_transport *transport, unsigned irq);
+bool virtio_net_create(const struct virtio_transport *transport);
 
 /*
  * Sets all interfaces going: wires, interrupts, threads. Boot only, after services_start(), with all CPUs up:

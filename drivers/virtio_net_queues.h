@@ -94,7 +94,6 @@ struct virtio_net {
     struct port *out;  /* frames received; NULL when nothing is wired to this interface */
     struct thread *thread;
     struct virtio_transport transport;
-    unsigned irq;
     uint32_t header_bytes; /* of the device's header: 12, legacy 10 */
     uint64_t grace;        /* ticks that the idle thread polls on before it sleeps */
     uint64_t quiet_since;  /* when a pass first found nothing to do; 0 while there is work */

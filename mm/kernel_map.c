@@ -7,6 +7,9 @@
 #include "mm/frame.h"
 #include "mm/pagetable.h"
 
+#define DEVICE_RANGES 32
+#define DEVICE_LIMIT  0x100000000000ul /* what a Cortex-A72 can address */
+
 static struct pagetable kernel;
 static uint64_t image_phys;
 static unsigned zero_block; /* bytes of one DC ZVA; 0: plain stores */
@@ -51,23 +54,41 @@ void kernel_map_ram(uint64_t phys, uint64_t size)
     pagetable_map(&kernel, LINEAR_BASE + phys, phys, size, MAP_WRITE);
 }
 
+/*
+ * Devices above the linear map (an ECAM, on some machines): each range that is asked for gets addresses of its own, or those
+ * of one that holds it.
+ */
+static volatile void *device_map_high(uint64_t phys, uint64_t size)
+{
+    static struct {
+        uint64_t phys, size, va;
+    } ranges[DEVICE_RANGES];
+    static unsigned count;
+    static uint64_t next = DEVICE_BASE;
+    uint64_t start = phys & ~PAGE_MASK, bytes = ((phys + size + PAGE_MASK) & ~PAGE_MASK) - start;
+
+    invariant(start < start + bytes && start + bytes <= DEVICE_LIMIT, "layout: devices below 16 TiB");
+    for (unsigned i = 0; i < count; i++)
+        if (start >= ranges[i].phys && start + bytes <= ranges[i].phys + ranges[i].size)
+            return (volatile void *)(ranges[i].va + (phys - ranges[i].phys));
+    invariant(count < DEVICE_RANGES, "layout: 32 ranges of devices above the linear map");
+    pagetable_map(&kernel, next, start, bytes, MAP_WRITE | MAP_DEVICE);
+    ranges[count].phys = start;
+    ranges[count].size = bytes;
+    ranges[count++].va = next;
+    next += bytes;
+    return (volatile void *)(next - bytes + (phys - start));
+}
+
 volatile void *kernel_map_device(uint64_t phys, uint64_t size)
 {
-    static uint64_t mapped[64]; /* pages mapped so far: device registers share pages */
-    static unsigned mapped_count;
     uint64_t page = phys & ~PAGE_MASK, end = (phys + size + PAGE_MASK) & ~PAGE_MASK;
 
-    invariant(end <= LINEAR_SIZE, "layout: devices below 256 GiB");
-    for (; page < end; page += PAGE_SIZE) {
-        unsigned i = 0;
-        while (i < mapped_count && mapped[i] != page)
-            i++;
-        if (i < mapped_count)
-            continue;
-        pagetable_map(&kernel, LINEAR_BASE + page, page, PAGE_SIZE, MAP_WRITE | MAP_DEVICE);
-        if (mapped_count < sizeof(mapped) / sizeof(mapped[0]))
-            mapped[mapped_count++] = page;
-    }
+    if (end > LINEAR_SIZE)
+        return device_map_high(phys, size);
+    for (; page < end; page += PAGE_SIZE)
+        if (!pagetable_device_mapped(&kernel, LINEAR_BASE + page)) /* device registers share pages */
+            pagetable_map(&kernel, LINEAR_BASE + page, page, PAGE_SIZE, MAP_WRITE | MAP_DEVICE);
     return (volatile void *)(LINEAR_BASE + phys);
 }
 

@@ -24,7 +24,10 @@ void kernel_map_init(const struct image_layout *image);
  */
 void kernel_map_ram(uint64_t phys, uint64_t size);
 
-/* Device registers; returns their address. The same page twice is allowed. Boot only. */
+/*
+ * Device registers; returns their address. The same page twice is allowed. Boot only. Registers above the linear map get
+ * addresses of their own: 32 ranges at most (panics), in which what lies in an earlier one does not count.
+ */
 volatile void *kernel_map_device(uint64_t phys, uint64_t size);
 
 /* Stack `number` of KERNEL_STACK_SIZE with an unmapped gap of the same size below: returns its top. */

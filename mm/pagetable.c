@@ -99,6 +99,21 @@ void pagetable_map(struct pagetable *table, uint64_t va, uint64_t pa, uint64_t s
     arch_isb();
 }
 
+bool pagetable_device_mapped(const struct pagetable *table, uint64_t va)
+{
+    uint64_t phys = table->root, entry = 0;
+
+    for (unsigned level = 1; level <= 3; level++) {
+        entry = ((const uint64_t *)arch_phys_to_virt(phys))[index_at(va, level)];
+        if (!(entry & PTE_VALID))
+            return false;
+        if (level < 3 && !(entry & PTE_TABLE))
+            break; /* a block */
+        phys = entry & PTE_ADDRESS;
+    }
+    return !(entry & PTE_NORMAL);
+}
+
 void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa, bool writable)
 {
     uint64_t *entry = entry_at(table, va, 3);

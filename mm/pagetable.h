@@ -39,6 +39,9 @@ void pagetable_create(struct pagetable *table, uint32_t ipc_pages);
  * only. */
 void pagetable_map(struct pagetable *table, uint64_t va, uint64_t pa, uint64_t size, unsigned flags);
 
+/* Whether `va` is mapped, as device registers. */
+bool pagetable_device_mapped(const struct pagetable *table, uint64_t va);
+
 /* Puts one page of the kernel's table to `pa` (window, never executable) or takes it away (pa = 0). */
 void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa, bool writable);
 

@@ -62,9 +62,9 @@ void rpc_abort(struct message *message)
     aborted++;
 }
 
-bool virtio_net_create(const struct virtio_transport *transport, unsigned irq)
+bool virtio_net_create(const struct virtio_transport *transport)
 {
-    (void)transport, (void)irq;
+    (void)transport;
     return false;
 }
 

@@ -42,12 +42,12 @@ static unsigned queue_limit(const struct virtio_transport *transport, unsigned q
     return device.limit;
 }
 
-static bool queue_start(const struct virtio_transport *transport, unsigned queue,
-                        const struct virtqueue *rings)
+static const char *queue_start(struct virtio_transport *transport, unsigned queue,
+                               const struct virtqueue *rings)
 {
     (void)transport;
     device.queue[queue] = rings;
-    return true;
+    return NULL;
 }
 
 static void notify(const struct virtio_transport *transport, unsigned queue)
@@ -57,7 +57,6 @@ static void notify(const struct virtio_transport *transport, unsigned queue)
 }
 
 const struct virtio_transport_ops device_ops = {
-    .name = "test",
     .features_read = features_read,
     .features_write = features_write,
     .status_read = status_read,

@@ -26,6 +26,7 @@ import time
 QEMU = "qemu-system-aarch64"
 RAM_BASE = 0x40000000
 BOOT_LIMIT = 60  # seconds; a boot takes about one
+DEVICES = {"mmio": "virtio-net-device", "pci": "virtio-net-pci,romfile="}
 
 
 class MachineError(AssertionError):
@@ -37,17 +38,18 @@ class Nic:
     One network interface. kind: stream (a unix socket, see Port), patient, dgram, or tap (value: the interface's name).
     patient is a stream whose far end may stop reading: QEMU connects to it, and only then does its socket not block.
     With stream, all of QEMU stands still until the far end reads again.
+    transport: pci, mmio, or None for the machine's own. options: more of the -device option's, each behind a comma.
     """
 
-    def __init__(self, kind="stream", value=None, mac=None, options=""):
-        self.kind, self.value, self.mac, self.options = kind, value, mac, options
+    def __init__(self, kind="stream", value=None, mac=None, options="", transport=None):
+        self.kind, self.value, self.mac, self.options, self.transport = kind, value, mac, options, transport
         self.connection = None
 
     def far_end(self):
         """The far end for the generator: a socket's path, or fd:N for one that is connected already."""
         return f"fd:{self.connection.fileno()}" if self.kind == "patient" else self.path
 
-    def arguments(self, index, folder):
+    def arguments(self, index, folder, transport):
         self.path = str(folder / f"nic{index}")
         if self.kind == "stream":
             backend = f"stream,id=n{index},server=on,addr.type=unix,addr.path={self.path}"
@@ -62,7 +64,8 @@ class Nic:
         else:
             backend = f"tap,id=n{index},ifname={self.value},script=no,downscript=no"
         mac = self.mac or f"52:54:00:00:00:{index + 1:02x}"
-        return ["-netdev", backend, "-device", f"virtio-net-device,netdev=n{index},mac={mac}{self.options}"]
+        device = DEVICES[self.transport or transport]
+        return ["-netdev", backend, "-device", f"{device},netdev=n{index},mac={mac}{self.options}"]
 
 
 class Machine:
@@ -70,11 +73,12 @@ class Machine:
 
     def __init__(self, image, cpus=1, gic=3, virtualization=False, memory=512, modern=True, nics=2, append="",
                  initrd=None, dtb=None, bios=None, cpu="cortex-a72", icount=None, plugin=None, one_insn_per_tb=False,
-                 shared_memory=False, raw=False, extra=()):
+                 shared_memory=False, raw=False, transport="mmio", options="", extra=()):
         self.image, self.cpus, self.gic, self.virtualization = image, cpus, gic, virtualization
         self.memory, self.modern, self.append, self.initrd, self.dtb = memory, modern, append, initrd, dtb
         self.bios, self.cpu, self.icount, self.plugin = bios, cpu, icount, plugin
         self.one_insn_per_tb, self.shared_memory = one_insn_per_tb, shared_memory
+        self.transport, self.options = transport, options  # of the NICs; of -M, each behind a comma
         self.raw, self.extra = raw, list(extra)  # raw: no -kernel, `extra` says how the machine starts
         self.nics = [Nic() for _ in range(nics)] if isinstance(nics, int) else list(nics)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-"))
@@ -90,7 +94,7 @@ class Machine:
         line = [QEMU, "-nodefaults", "-display", "none", "-no-reboot", "-cpu", self.cpu, "-smp", str(self.cpus),
                 "-m", str(self.memory)]
         machine = f"virt,gic-version={self.gic}"
-        machine += ",virtualization=on" if self.virtualization else ""
+        machine += (",virtualization=on" if self.virtualization else "") + self.options
         if self.shared_memory:
             machine += ",memory-backend=ram"
             line += ["-object", f"memory-backend-file,id=ram,size={self.memory}M,share=on,"
@@ -112,7 +116,7 @@ class Machine:
                  "-serial", "chardev:console",
                  "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off"]
         for index, nic in enumerate(self.nics):
-            line += nic.arguments(index, self.folder)
+            line += nic.arguments(index, self.folder, self.transport)
         extra = [word.replace("{folder}", str(self.folder)) for word in self.extra]
         return line + (["-nic", "none"] if not self.nics else []) + extra
 

@@ -233,14 +233,29 @@ static inline void arch_timer_set(uint64_t deadline)
     (void)deadline;
 }
 
-static inline uint32_t arch_device_read(const volatile void *reg)
-{
-    return *(const volatile uint32_t *)reg;
-}
+/*
+ * Device registers are plain memory, unless a test has a model of them: then the model answers for those that are its own
+ * (true), with the value read or written.
+ */
+bool machine_device_access(const volatile void *reg, unsigned bytes, bool write, uint32_t *value)
+    __attribute__((weak));
 
-static inline void arch_device_write(volatile void *reg, uint32_t value)
-{
-    *(volatile uint32_t *)reg = value;
-}
+#define ARCH_DEVICE_ACCESS(suffix, type)                                                                     \
+    static inline type arch_device_read##suffix(const volatile void *reg)                                    \
+    {                                                                                                        \
+        uint32_t value = 0;                                                                                  \
+        if (machine_device_access && machine_device_access(reg, sizeof(type), false, &value))                \
+            return (type)value;                                                                              \
+        return *(const volatile type *)reg;                                                                  \
+    }                                                                                                        \
+    static inline void arch_device_write##suffix(volatile void *reg, type value)                             \
+    {                                                                                                        \
+        uint32_t word = value;                                                                               \
+        if (!machine_device_access || !machine_device_access(reg, sizeof(type), true, &word))                \
+            *(volatile type *)reg = value;                                                                   \
+    }
+ARCH_DEVICE_ACCESS(, uint32_t)
+ARCH_DEVICE_ACCESS(8, uint8_t)
+ARCH_DEVICE_ACCESS(16, uint16_t)
 
 #endif
