@@ -12,6 +12,8 @@ import struct
 import threading
 import time
 
+from tools.machine import NIC
+
 MAC = "52:54:00:00:00:ca"
 HEADER = struct.Struct("<12s2sBBQIIIHBB24s")
 TYPE = b"\x88\xb5"
@@ -78,7 +80,7 @@ class Capture:
 
     def words(self, number):
         return ["-netdev", f"dgram,id=capture,local.type=fd,local.str={self.far.fileno()}",
-                "-device", f"virtio-net-device,netdev=capture,mac={MAC}"]
+                "-device", f"{NIC},netdev=capture,mac={MAC}"]
 
     def read(self):
         while True:

@@ -56,7 +56,7 @@ def measure(options):
     build = Build()
     plugin = f"{insn_plugin()},profile=on"
     machine = Machine(build.image(options.appliance), cpus=options.cpus, icount=options.icount, plugin=plugin,
-                      append=options.append)
+                      transport="pci", append=options.append)
     traffic = {"flow": options.flow or ["0:1"], "size": options.size, "window": options.window}
     try:
         machine.start()

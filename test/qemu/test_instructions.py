@@ -15,7 +15,7 @@ def instructions_per_frame(boot, image, size, window=256, one_insn_per_tb=False,
     Instructions of all vCPUs for each forwarded frame, taken over FRAMES frames one way in the middle of steady
     traffic, on one CPU, in virtual time that follows the instructions.
     """
-    machine = boot(image, cpus=1, gic=3, memory=512, modern=True, icount="shift=0,sleep=off", append=append,
+    machine = boot(image, cpus=1, gic=3, memory=512, transport="pci", icount="shift=0,sleep=off", append=append,
                    plugin=insn_plugin(), one_insn_per_tb=one_insn_per_tb)
     machine.wait_ready()
     result = through(machine, flow="0:1", frames=FRAMES + 1000, warm=1000, size=size, window=window, stall=20,
