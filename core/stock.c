@@ -1,7 +1,6 @@
 /* Stocks: see stock.h. */
 #include "core/stock.h"
 #include "core/layout.h"
-#include "core/log.h"
 #include "core/string.h"
 
 #define BELOW   0 /* words of a bundle */
@@ -55,10 +54,10 @@ static uint32_t bundle_pop(struct stock *stock, uint64_t *stack)
     return TOP(word);
 }
 
-void stock_init(struct stock *stock, uint32_t *memory, uint32_t total, uint32_t size)
+void stock_init(struct stock *stock, uint32_t *memory, uint32_t total, uint32_t size, uint32_t step)
 {
     *stock = (struct stock){.bundles = memory, .size = size, .bundle_count = bundles_for(total, size)};
-    uint32_t full = (total + size - 1) / size;
+    uint32_t full = step ? (total + size - 1) / size : 0;
 
     /* The last bundle first, so that number 0 is taken first */
     for (uint32_t i = stock->bundle_count; i-- > 0;) {
@@ -66,7 +65,7 @@ void stock_init(struct stock *stock, uint32_t *memory, uint32_t total, uint32_t 
 
         bundle[COUNT] = i >= full ? 0 : total - first < size ? total - first : size;
         for (uint32_t k = 0; k < bundle[COUNT]; k++)
-            bundle[NUMBERS + k] = first + bundle[COUNT] - 1 - k;
+            bundle[NUMBERS + k] = (first + bundle[COUNT] - 1 - k) * step;
         bundle_push(stock, i < full ? &stock->full : &stock->empty, i + 1);
     }
 }
@@ -84,15 +83,17 @@ uint32_t stock_take(struct stock *stock, uint32_t *numbers)
     return count;
 }
 
-void stock_give(struct stock *stock, const uint32_t *numbers)
+bool stock_give(struct stock *stock, const uint32_t *numbers)
 {
     uint32_t name = bundle_pop(stock, &stock->empty);
 
-    invariant(name, "stock 1");
+    if (!name)
+        return false;
     uint32_t *bundle = bundle_at(stock, name);
     memcpy(&bundle[NUMBERS], numbers, stock->size * sizeof(uint32_t));
     __atomic_store_n(&bundle[COUNT], stock->size, __ATOMIC_RELAXED);
     bundle_push(stock, &stock->full, name);
+    return true;
 }
 
 uint32_t stock_count(const struct stock *stock)

@@ -18,6 +18,7 @@
 #ifndef CORE_STOCK_H
 #define CORE_STOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct stock {
@@ -30,14 +31,17 @@ struct stock {
 /* How many words of memory a stock of that many numbers needs. */
 uint32_t stock_words(uint32_t total, uint32_t size);
 
-/* Makes a stock of the numbers 0 .. total - 1, of which the low ones are taken first. `memory` has stock_words(). */
-void stock_init(struct stock *stock, uint32_t *memory, uint32_t total, uint32_t size);
+/*
+ * Makes a stock of `total` numbers, 0, step, 2 * step and so on, of which the low ones are taken first; with step 0, one for so many,
+ * of which none is in it yet. `memory` has stock_words().
+ */
+void stock_init(struct stock *stock, uint32_t *memory, uint32_t total, uint32_t size, uint32_t step);
 
 /* Takes a bundle of numbers out; returns how many, at most `size`; 0 when there is none. */
 uint32_t stock_take(struct stock *stock, uint32_t *numbers);
 
-/* Puts `size` numbers in. */
-void stock_give(struct stock *stock, const uint32_t *numbers);
+/* Puts `size` numbers in. False: every bundle is full; never so while there are no more numbers than it was made for (stock 1). */
+bool stock_give(struct stock *stock, const uint32_t *numbers);
 
 /* Numbers in it, exact at a quiet point. */
 uint32_t stock_count(const struct stock *stock);

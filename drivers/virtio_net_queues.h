@@ -48,6 +48,12 @@ _Static_assert(offsetof(struct baton_message, inline_offset) == HEADER_INLINE_OF
 _Static_assert(offsetof(struct baton_message, inline_length) == HEADER_INLINE_LENGTH / 8, "first word");
 _Static_assert(offsetof(struct baton_message, pieces) == HEADER_PIECES / 8, "first word");
 
+/* A piece, likewise: page, offset and flags, length. */
+typedef uint64_t __attribute__((may_alias)) piece_word;
+_Static_assert(sizeof(struct baton_piece) == 8 && offsetof(struct baton_piece, offset) == 4 &&
+                   offsetof(struct baton_piece, length) == 6,
+               "piece_word");
+
 /*
  * A receive buffer is what the table of its slot points to: the message object, which is the slot's token while it is
  * in flight, and the page.
@@ -61,11 +67,18 @@ _Static_assert(sizeof(struct receive_table) == 64, "one cache line");
 #define RECEIVE_PARTS 3u
 #define NO_PAGE       UINT32_MAX
 
+/* A slot that is not in flight. */
+struct receive_slot {
+    uint32_t id;
+    struct message *message; /* NULL: it has none */
+};
+
 struct receive {
     struct virtqueue queue;
     struct receive_table *tables;
-    struct virtqueue_element *empty; /* slots that wait for a message (token NULL) or a page */
+    struct receive_slot *empty; /* slots that wait for a message or a page, or to be posted as they are */
     uint32_t empty_count;
+    uint16_t taken[BATON_BATCH]; /* slots of the frames that wait, until they are posted again */
     /* Taken from the ring and not yet taken by the forwarder's port, because that was full: they go first. */
     uint32_t waiting_first, waiting_count;
     struct message *waiting[BATON_BATCH];

@@ -7,21 +7,33 @@
 #include "core/timer.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
+#include "ipc/page_device.h"
 #include "ipc/port.h"
 #include "mm/frame.h"
 #include "mm/space.h"
 
 /* ---- Buffers ---- */
 
+/* A slot that lacks something, for another try. */
+static void slot_leave(struct receive *receive, uint32_t id, struct message *message)
+{
+    receive->empty[receive->empty_count++] = (struct receive_slot){.id = id, .message = message};
+}
+
+static void slots_publish(struct virtio_net *net, uint32_t next)
+{
+    if (virtqueue_publish(&net->receive.queue, next))
+        net->transport.ops->notify(&net->transport, QUEUE_RECEIVE);
+}
+
 /*
  * Fills and posts slots: `messages` of them lack a message object, `pages` a page. What a pool does not give stays
  * missing, and the slot goes to the empty ones. All that was got is used, so that nothing idles in between.
  */
-static void buffers_fill(struct virtio_net *net, const struct virtqueue_element *slots, unsigned count,
-                         unsigned messages, unsigned pages)
+static void slots_fill(struct virtio_net *net, const struct receive_slot *slots, unsigned count,
+                       unsigned messages, unsigned pages)
 {
     struct receive *receive = &net->receive;
-    struct receive_table *tables = receive->tables;
     struct message *message[BATON_BATCH];
     uint32_t page[BATON_BATCH];
     uint32_t next = receive->queue.next;
@@ -30,8 +42,8 @@ static void buffers_fill(struct virtio_net *net, const struct virtqueue_element 
     pages = pages ? page_get_device(page, pages) : 0;
     for (unsigned i = 0; i < count; i++) {
         uint32_t id = slots[i].id;
-        struct receive_table *table = &tables[id];
-        struct message *token = slots[i].token;
+        struct receive_table *table = &receive->tables[id];
+        struct message *token = slots[i].message;
 
         if (!token && messages) {
             token = message[--messages];
@@ -44,28 +56,64 @@ static void buffers_fill(struct virtio_net *net, const struct virtqueue_element 
         if (token && table->page != NO_PAGE)
             virtqueue_post(&receive->queue, next++, id, token);
         else
-            receive->empty[receive->empty_count++] = (struct virtqueue_element){.id = id, .token = token};
+            slot_leave(receive, id, token);
     }
-    if (virtqueue_publish(&receive->queue, next))
-        net->transport.ops->notify(&net->transport, QUEUE_RECEIVE);
+    slots_publish(net, next);
 }
 
 /* Another try for slots that stayed empty because a pool was dry. Returns how many are posted now. */
-static unsigned buffers_retry(struct virtio_net *net)
+static unsigned slots_retry(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;
-    struct virtqueue_element slots[BATON_BATCH];
+    struct receive_slot slots[BATON_BATCH];
     unsigned before = receive->empty_count, count = 0, messages = 0, pages = 0;
 
     while (count < BATON_BATCH && receive->empty_count > 0) {
-        const struct virtqueue_element *slot = &receive->empty[--receive->empty_count];
+        const struct receive_slot *slot = &receive->empty[--receive->empty_count];
 
-        messages += slot->token == NULL;
+        messages += slot->message == NULL;
         pages += receive->tables[slot->id].page == NO_PAGE;
         slots[count++] = *slot;
     }
-    buffers_fill(net, slots, count, messages, pages);
+    slots_fill(net, slots, count, messages, pages);
     return before - receive->empty_count;
+}
+
+/*
+ * The common case: slots that lack a message and nothing else, and the pool has enough. False: nothing was done. From here on the
+ * device may use them.
+ */
+static bool slots_post(struct virtio_net *net, unsigned count)
+{
+    struct virtqueue *queue = &net->receive.queue;
+    struct receive_table *tables = net->receive.tables;
+    struct message *objects = message_objects;
+    const uint64_t phys = message_inline_phys(objects); /* of the first one: the others lie behind it */
+    void **held = queue->held;
+    uint32_t next = queue->next;
+    unsigned there;
+    const uint32_t *number = pool_peek(&message_pool, count, &there);
+    const uint16_t *slots = net->receive.taken;
+
+    if (there < count)
+        return false;
+    pool_taken(&message_pool, count);
+    for (const uint16_t *end = slots + count; slots < end;) {
+        uint32_t run = virtqueue_run(queue, next, (uint32_t)(end - slots));
+        uint16_t *ring = &queue->available->ring[next & queue->mask];
+
+        next += run;
+        for (const uint16_t *stop = slots + run; slots < stop;) {
+            uint64_t id = *slots++, object = *--number;
+            struct message *message = message_at(objects, object);
+
+            tables[id].in_message.address = phys + object;
+            held[id] = message;
+            *ring++ = (uint16_t)id;
+        }
+    }
+    slots_publish(net, next);
+    return true;
 }
 
 bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_t header)
@@ -79,7 +127,7 @@ bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_
         return false;
     unsigned size = receive->queue.size;
     receive->tables = frame_alloc_bytes(size * sizeof(struct receive_table), 64, name);
-    receive->empty = frame_alloc_bytes(size * sizeof(struct virtqueue_element), 64, name);
+    receive->empty = frame_alloc_bytes(size * sizeof(struct receive_slot), 64, name);
     for (unsigned id = 0; id < size; id++) {
         struct receive_table *table = &receive->tables[id];
 
@@ -111,22 +159,29 @@ static inline void header_set(struct baton_message *message, uint64_t first, uin
     words[3] = 0;
 }
 
-/* The slot keeps its message and page, and is posted again as it is. */
-__attribute__((noinline, cold)) static void frame_refuse(struct virtio_net *net, struct message *message,
-                                                         uint32_t used_length)
+/* False, and a fault, when the device cannot have written so many bytes: the slot is not taken then. */
+__attribute__((noinline, cold)) static bool length_possible(struct virtio_net *net, uint32_t used_length)
 {
-    uint32_t length = used_length - net->header_bytes;
+    struct virtqueue *queue = &net->receive.queue;
+
+    if (used_length >= net->header_bytes)
+        return virtqueue_length_good(queue, used_length);
+    queue->fault = (struct virtqueue_fault){.what = "used length too small",
+                                            .value = used_length,
+                                            .expected = "at least",
+                                            .limit = net->header_bytes};
+    return false;
+}
+
+/* Too short or too long for a frame: the slot keeps its message and page, and is posted again as it is. */
+__attribute__((noinline, cold)) static void frame_refuse(struct virtio_net *net, uint32_t id,
+                                                         struct message *message, uint32_t length)
+{
     uint32_t shown = length < BATON_INLINE_BYTES ? length : BATON_INLINE_BYTES;
 
-    if (used_length < net->header_bytes) {
-        net->receive.queue.fault = (struct virtqueue_fault){.what = "used length too small",
-                                                            .value = used_length,
-                                                            .expected = "at least",
-                                                            .limit = net->header_bytes};
-        return;
-    }
     header_set(&message->abi, length | (uint64_t)shown << HEADER_INLINE_LENGTH, net->nic->number);
     net_drop(net, length < FRAME_LEAST ? DROP_RUNT : DROP_GIANT, message);
+    slot_leave(&net->receive, id, message);
 }
 
 /* The pages of the messages that wait are full: noted together, before anybody else has them. */
@@ -139,55 +194,90 @@ __attribute__((noinline, cold)) static void filled_note(const struct receive *re
     }
 }
 
+/* Pages for slots whose page goes on with its frame: see page_device_peek(). */
+struct fresh {
+    const uint32_t *next, *last;
+    uint64_t phys;      /* page_region_phys */
+    struct page *table; /* page_table */
+    bool dry;           /* some slot got none */
+};
+
+/* The part of a frame that lies in the slot's page becomes the message's piece, and the slot gets another page, if there is one. */
+static inline void page_pass(struct receive_table *slot, struct message *message, uint64_t length,
+                             struct fresh *fresh)
+{
+    uint64_t page = slot->page;
+
+    *(piece_word *)(void *)&message->abi.piece[0] = page | length << 48;
+    page_filled_by_device(fresh->table, page, length);
+    if (__builtin_expect(fresh->next == fresh->last, 0)) {
+        slot->page = NO_PAGE;
+        fresh->dry = true;
+        return;
+    }
+    page = *--fresh->next;
+    page_posted(fresh->table, page);
+    slot->page = (uint32_t)page;
+    slot->in_page.address = fresh->phys + page * BATON_PAGE_BYTES;
+}
+
 /*
- * Station 2: checks the frames and makes messages of them, which then wait in receive->waiting. Returns how many; the
- * number that needed their page is in *pages. Where the device wrote the bytes is where they stay. A slot whose message
- * has gone is left without token.
+ * Station 1: NIC in. Takes used entries, checked. Station 2: makes messages of their frames, which then wait in receive->waiting;
+ * where the device wrote the bytes is where they stay. Returns how many entries it took; the slots of the frames that wait lie in
+ * receive->taken: they lack a message, and `*dry` says that some lack a page.
  */
-static unsigned frames_accept(struct virtio_net *net, struct virtqueue_element *used, unsigned count,
-                              unsigned *pages)
+static unsigned frames_accept(struct virtio_net *net, bool *dry)
 {
     struct receive *receive = &net->receive;
+    struct virtqueue_batch batch = virtqueue_take_begin(&receive->queue, BATON_BATCH);
+    unsigned pages;
+    const uint32_t *first = page_device_peek(batch.count, &pages);
+    struct fresh fresh = {first, first - pages, page_region_phys, page_table, false};
     struct receive_table *tables = receive->tables;
     const uint64_t source = net->nic->number;
-    const uint32_t header_bytes = net->header_bytes;
-    unsigned accepted = 0, long_frames = 0;
-    uint64_t bytes = 0;
+    const uint64_t header_bytes = net->header_bytes;
+    struct message **waiting = receive->waiting;
+    uint16_t *slots = receive->taken;
+    uint64_t bytes = 0, word = 0;
+    unsigned accepted = 0;
 
-    for (unsigned i = 0; i < count; i++) {
-        struct message *message = used[i].token;
-        uint32_t length = used[i].length - header_bytes; /* one too small becomes very big */
+    while (batch.entry < batch.end) {
+        word = *batch.entry;
+        uint64_t id = (uint32_t)word,
+                 length = (word >> 32) - header_bytes; /* one too small becomes very big */
+        struct message *message;
 
-        if (length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST) {
-            frame_refuse(net, message, used[i].length);
+        if (__builtin_expect(length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST, 0)) {
+            message = length_possible(net, (uint32_t)(word >> 32)) ? virtqueue_take(&batch, id) : NULL;
+            if (!message)
+                break;
+            batch.entry++;
+            frame_refuse(net, (uint32_t)id, message, (uint32_t)length);
             continue;
         }
-        used[i].token = NULL;
+        message = virtqueue_take(&batch, id);
+        if (__builtin_expect(!message, 0))
+            break;
+        batch.entry++;
+        bytes += length;
         if (length <= BATON_INLINE_BYTES) {
-            header_set(&message->abi, length | (uint64_t)length << HEADER_INLINE_LENGTH, source);
+            header_set(&message->abi, length | length << HEADER_INLINE_LENGTH, source);
         } else {
-            struct receive_table *table = &tables[used[i].id];
-            uint32_t rest = length - BATON_INLINE_BYTES;
-
             header_set(&message->abi,
                        length | (uint64_t)BATON_INLINE_BYTES << HEADER_INLINE_LENGTH |
                            UINT64_C(1) << HEADER_PIECES,
                        source);
-            message->abi.piece[0] = (struct baton_piece){.page = table->page, .length = (uint16_t)rest};
-            page_filled(table->page, rest);
-            table->page = NO_PAGE;
-            long_frames++;
+            page_pass(&tables[id], message, length - BATON_INLINE_BYTES, &fresh);
         }
-        receive->waiting[accepted++] = message;
-        bytes += length;
+        slots[accepted] = (uint16_t)id;
+        waiting[accepted++] = message;
     }
+    page_device_taken(first, (unsigned)(first - fresh.next));
     receive->waiting_first = 0;
     receive->waiting_count = accepted;
     receive->waiting_bytes = bytes;
-    if (ledger_noting(cpu_self()))
-        filled_note(receive);
-    *pages = long_frames;
-    return accepted;
+    *dry = fresh.dry;
+    return virtqueue_take_end(&receive->queue, &batch, word);
 }
 
 /* ---- Station 3: the port of the forwarder ---- */
@@ -231,25 +321,27 @@ static unsigned frames_hand_over(struct virtio_net *net)
     return (unsigned)sent;
 }
 
-/* Station 1: NIC in. Takes used entries, checked, and brings their frames as far as the forwarder's port. */
+/* Brings used entries as far as the forwarder's port, and posts their slots again. Returns how many. */
 static unsigned frames_take(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;
-    struct virtqueue_element used[BATON_BATCH];
     uint64_t since = net_observed(net) ? timer_now() : 0;
-    unsigned pages;
-    int count = virtqueue_take(&receive->queue, used, BATON_BATCH);
+    bool dry;
+    unsigned count = frames_accept(net, &dry), accepted = receive->waiting_count;
 
-    if (count <= 0)
-        return 0;
-    unsigned accepted = frames_accept(net, used, (unsigned)count, &pages);
+    if (ledger_noting(cpu_self()))
+        filled_note(receive);
     if (since)
         observe_in(net->nic->number, since, receive->waiting, accepted);
-    net_count_messages(net, (unsigned)count, 0);
+    net_count_messages(net, count, 0);
     if (accepted > 0)
         frames_hand_over(net);
-    buffers_fill(net, used, (unsigned)count, accepted, pages);
-    return (unsigned)count;
+    if (dry || !slots_post(net, accepted))
+        for (unsigned i = 0; i < accepted; i++)
+            slot_leave(receive, receive->taken[i], NULL);
+    if (receive->empty_count > 0)
+        slots_retry(net);
+    return count;
 }
 
 unsigned virtio_net_receive(struct virtio_net *net)
@@ -258,7 +350,7 @@ unsigned virtio_net_receive(struct virtio_net *net)
     unsigned done = 0;
 
     if (receive->empty_count > 0)
-        done = buffers_retry(net);
+        done = slots_retry(net);
     if (receive->waiting_count > 0)
         done += frames_hand_over(net);
     /* While the port is full, what is in the ring stays there. */
@@ -293,7 +385,7 @@ void virtio_net_receive_drain(struct virtio_net *net)
 
     waiting_drop(net);
     for (unsigned i = 0; i < receive->empty_count; i++)
-        receive->queue.held[receive->empty[i].id] = receive->empty[i].token;
+        receive->queue.held[receive->empty[i].id] = receive->empty[i].message;
     for (unsigned id = 0; id < receive->queue.size; id++) {
         struct message *message = receive->queue.held[id];
 

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include "core/arch.h"
+#include "core/log.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/port.h"
@@ -35,13 +36,17 @@ bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64
 
 /* ---- Station 8: a message becomes descriptors ---- */
 
-/* More descriptors than the one of the inline data. */
-static void pieces_describe(struct transmit_table *table, const struct baton_message *abi,
-                            uint32_t inline_length)
+/* Any number of pieces, with inline data or without. */
+static __attribute__((noinline)) void pieces_describe(struct transmit_table *table,
+                                                      const struct message *message, uint32_t inline_length)
 {
+    const struct baton_message *abi = &message->abi;
     struct virtqueue_descriptor *part = &table->part[inline_length > 0 ? 1 : 0];
     uint64_t next = VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, part - table->part + 1);
 
+    if (inline_length > 0)
+        *part =
+            (struct virtqueue_descriptor){message_inline_phys(message) + abi->inline_offset, inline_length};
     part->rest = (uint32_t)part->rest | next;
     for (unsigned i = 0; i < abi->pieces; i++) {
         const struct baton_piece *piece = &abi->piece[i];
@@ -54,18 +59,31 @@ static void pieces_describe(struct transmit_table *table, const struct baton_mes
     part->rest = (uint32_t)part->rest; /* the last one */
 }
 
-/* Station 8. The frame has 14 bytes at least, so there is a part after the header. `first`: see header_word. */
-static inline void descriptors_make(struct transmit_table *table, const struct message *message,
-                                    uint64_t first)
-{
-    uint32_t inline_length = first >> HEADER_INLINE_LENGTH & 0xff;
+#define ONE_PIECE (UINT64_C(1) << (HEADER_PIECES - HEADER_INLINE_LENGTH))
 
-    if (inline_length > 0) {
-        table->part[1].address = message_inline_phys(message) + (first >> HEADER_INLINE_OFFSET & 0xff);
-        table->part[1].rest = inline_length;
+/*
+ * Station 8. The frame has 14 bytes at least, so there is a part after the header; most have inline data, and one piece at most.
+ * `first`: see header_word. `phys`: page_region_phys.
+ */
+static inline void descriptors_make(struct transmit_table *table, const struct message *message,
+                                    uint64_t first, uint64_t phys)
+{
+    uint64_t shape = first >> HEADER_INLINE_LENGTH, inline_length = shape & 0xff; /* and the pieces above */
+    uint64_t data = message_inline_phys(message) + (first >> HEADER_INLINE_OFFSET & 0xff);
+
+    if (shape < ONE_PIECE) {
+        table->part[1] = (struct virtqueue_descriptor){data, shape};
+    } else if (__builtin_expect(shape - (ONE_PIECE + 1) < ONE_PIECE - 1, 1)) {
+        uint64_t piece = *(const piece_word *)(const void *)&message->abi.piece[0];
+
+        table->part[1] =
+            (struct virtqueue_descriptor){data, VIRTQUEUE_REST(inline_length, VIRTQUEUE_NEXT, 2)};
+        table->part[2] = (struct virtqueue_descriptor){phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
+                                                           (piece >> 32 & BATON_PIECE_OFFSET_MASK),
+                                                       piece >> 48};
+    } else {
+        pieces_describe(table, message, (uint32_t)inline_length);
     }
-    if (first >> HEADER_PIECES)
-        pieces_describe(table, &message->abi, inline_length);
 }
 
 __attribute__((noinline, cold)) static void message_refuse(struct virtio_net *net, struct message *message)
@@ -107,22 +125,25 @@ static unsigned messages_send(struct virtio_net *net)
 
     struct transmit_table *tables = transmit->tables;
     const uint16_t *free = &transmit->free[transmit->free_count];
-    const uint32_t start = transmit->queue.next;
+    void **held = transmit->queue.held;
+    uint16_t *ring = transmit->queue.available->ring;
+    const uint64_t phys = page_region_phys;
+    const uint32_t start = transmit->queue.next, mask = transmit->queue.mask;
     uint32_t next = start;
     uint64_t bytes = 0;
 
-    for (unsigned i = 0; i < count; i++) {
-        struct message *message = messages[i];
-        uint64_t first = *(const header_word *)(const void *)&message->abi;
-        uint32_t length = (uint32_t)first;
+    for (struct message *const *end = messages + count, *const *at = messages; at < end;) {
+        struct message *message = *at++;
+        uint64_t first = *(const header_word *)(const void *)&message->abi, length = (uint32_t)first;
 
-        if (length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST || message->special) {
+        if (__builtin_expect(length - FRAME_LEAST > FRAME_MOST - FRAME_LEAST || message->special, 0)) {
             message_refuse(net, message);
             continue;
         }
-        uint32_t id = *--free;
-        descriptors_make(&tables[id], message, first);
-        virtqueue_post(&transmit->queue, next++, id, message);
+        uint64_t id = *--free;
+        descriptors_make(&tables[id], message, first, phys);
+        held[id] = message;
+        ring[next++ & mask] = (uint16_t)id;
         bytes += length;
     }
     unsigned posted = next - start;
@@ -140,37 +161,60 @@ static unsigned messages_send(struct virtio_net *net)
 
 /* ---- Station 10: back to the pools ---- */
 
+/* Of a message with more pieces than one: all pages, at once. */
+static __attribute__((noinline)) void pieces_release(const struct baton_message *abi)
+{
+    uint32_t pages[BATON_PIECES];
+
+    for (unsigned i = 0; i < abi->pieces; i++)
+        pages[i] = abi->piece[i].page;
+    page_sent_out(pages, abi->pieces);
+}
+
+__attribute__((noinline, cold)) static void done_observe(const uint32_t *numbers, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct message *message = message_at(message_objects, numbers[i]);
+
+        observe_done(&message, 1);
+    }
+}
+
 /* Station 10: pages and message objects that the device has read to the end. Returns how many frames that were. */
 static unsigned used_reclaim(struct virtio_net *net)
 {
     struct transmit *transmit = &net->transmit;
-    struct virtqueue_element used[BATON_BATCH];
-    struct message *messages[BATON_BATCH];
-    uint32_t pages[BATON_BATCH];
-    unsigned page_count = 0;
-    int count = virtqueue_take(&transmit->queue, used, BATON_BATCH);
-
-    if (count <= 0)
-        return 0;
+    struct virtqueue_batch batch = virtqueue_take_begin(&transmit->queue, BATON_BATCH);
+    struct message *objects = message_objects;
+    invariant(pool_has_room(&message_pool, batch.count), "message 1");
+    uint32_t *numbers = pool_room(&message_pool), *number = numbers, pages[BATON_BATCH], *page = pages;
     uint16_t *free = &transmit->free[transmit->free_count];
-    for (int i = 0; i < count; i++) {
-        struct message *message = messages[i] = used[i].token;
+    uint64_t word = 0;
 
-        free[i] = (uint16_t)used[i].id;
-        for (unsigned k = 0; k < message->abi.pieces; k++) {
-            pages[page_count++] = message->abi.piece[k].page;
-            if (page_count == BATON_BATCH) {
-                page_sent_out(pages, page_count);
-                page_count = 0;
-            }
-        }
+    while (batch.entry < batch.end) {
+        word = *batch.entry;
+        /* One look at the id and at the length, which is 0 of what the device only reads */
+        struct message *message =
+            __builtin_expect(word <= batch.mask, 1) ? virtqueue_take(&batch, word) : NULL;
+
+        if (__builtin_expect(!message, 0))
+            break;
+        batch.entry++;
+        *free++ = (uint16_t)word;
+        *number++ = message_number(objects, message); /* it has been sent, so it is nothing special */
+        if (message->abi.pieces == 1)
+            *page++ = message->abi.piece[0].page;
+        else if (message->abi.pieces)
+            pieces_release(&message->abi);
     }
-    transmit->free_count += (unsigned)count;
-    page_sent_out(pages, page_count);
+    unsigned count = virtqueue_take_end(&transmit->queue, &batch, word);
+    transmit->free_count += count;
     if (net_observed(net))
-        observe_done(messages, (unsigned)count);
-    message_free(messages, (unsigned)count);
-    return (unsigned)count;
+        done_observe(numbers, count);
+    pool_given(&message_pool, count);
+    if (page > pages)
+        page_sent_out(pages, (unsigned)(page - pages));
+    return count;
 }
 
 unsigned virtio_net_transmit(struct virtio_net *net)

@@ -7,9 +7,6 @@
 #define NO_INTERRUPT 1u /* in available->flags: please do not interrupt */
 #define NO_NOTIFY    1u /* in used->flags: no need to kick */
 
-/* An element of the used ring lies on a 4-byte boundary, but one load gets it: id below, length above. */
-typedef const volatile uint64_t __attribute__((aligned(4), may_alias)) used_word;
-
 static uint32_t available_offset(unsigned size)
 {
     return size * (uint32_t)sizeof(struct virtqueue_descriptor);
@@ -67,58 +64,27 @@ bool virtqueue_publish(struct virtqueue *queue, uint32_t index)
     return !(__atomic_load_n(&queue->used->flags, __ATOMIC_RELAXED) & NO_NOTIFY);
 }
 
-static int fault(struct virtqueue *queue, const char *what, uint32_t value, const char *expected,
-                 uint32_t limit)
+static void fault(struct virtqueue *queue, const char *what, uint32_t value, const char *expected,
+                  uint32_t limit)
 {
-    queue->fault =
-        (struct virtqueue_fault){.what = what, .expected = expected, .value = value, .limit = limit};
-    return -1;
+    if (!queue->fault.what)
+        queue->fault =
+            (struct virtqueue_fault){.what = what, .expected = expected, .value = value, .limit = limit};
 }
 
-/* Says what is wrong with an element that virtqueue_take() refused. */
-static void fault_of_element(struct virtqueue *queue, uint32_t id, uint32_t length)
+void virtqueue_refuse(struct virtqueue *queue, uint32_t pending)
+{
+    fault(queue, "used index runs ahead", pending, "at most", queue->in_flight);
+}
+
+void virtqueue_refuse_entry(struct virtqueue *queue, uint32_t id, uint32_t length)
 {
     if (id >= queue->size)
         fault(queue, "used id out of range", id, "below", queue->size);
-    else if (!queue->held[id])
-        fault(queue, "used id not in flight", id, "a slot in flight, of which there are", queue->in_flight);
-    else
+    else if (!virtqueue_length_good(queue, length))
         fault(queue, "used length too big", length, "at most", queue->writable);
-}
-
-int virtqueue_take(struct virtqueue *queue, struct virtqueue_element *elements, unsigned count)
-{
-    const struct virtqueue_used *used = queue->used;
-    const uint32_t mask = queue->mask, writable = queue->writable, first = queue->taken;
-    unsigned pending = virtqueue_pending(queue), taken;
-    uint32_t id = 0, length = 0;
-    void **held = queue->held;
-
-    if (queue->fault.what)
-        return -1;
-    if (pending > queue->in_flight)
-        return fault(queue, "used index runs ahead", pending, "at most", queue->in_flight);
-    /* Without it an element may be read before the index that says that it is there: an old one. */
-    arch_dmb_oshld();
-    if (count > pending)
-        count = pending;
-    for (taken = 0; taken < count; taken++) {
-        uint64_t word = *(used_word *)&used->ring[(first + taken) & mask];
-        id = (uint32_t)word;
-        length = (uint32_t)(word >> 32);
-
-        if (id > mask || length > writable || !held[id])
-            break;
-        elements[taken] = (struct virtqueue_element){.id = id, .length = length, .token = held[id]};
-        held[id] = NULL;
-    }
-    queue->taken = (uint16_t)(first + taken);
-    queue->in_flight -= taken;
-    if (taken == count)
-        return (int)taken;
-    /* Said now: once the good ones are posted again, a slot that the device used twice would look right. */
-    fault_of_element(queue, id, length);
-    return taken > 0 ? (int)taken : -1;
+    else
+        fault(queue, "used id not in flight", id, "a slot in flight, of which there are", queue->in_flight);
 }
 
 void virtqueue_interrupts_off(struct virtqueue *queue)

@@ -16,7 +16,7 @@ void blocks_init(unsigned count)
 
     blocks = frame_alloc_bytes((uint64_t)total * BATON_BLOCK_BYTES, 64, "small blocks");
     senders = frame_alloc_bytes(total, 8, "the senders of small blocks");
-    pool_init(&pool, frame_alloc_bytes(pool_bytes(total), 8, "the pool of small blocks"), total);
+    pool_init(&pool, frame_alloc_bytes(pool_bytes(total), 8, "the pool of small blocks"), total, 1);
 }
 
 int block_alloc(unsigned service, uint32_t *block)

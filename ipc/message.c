@@ -18,7 +18,8 @@ _Static_assert(sizeof(struct message) == 320 && !(sizeof(struct message) % 32),
 void message_pool_init(unsigned count)
 {
     message_objects = frame_alloc_bytes(count * sizeof(struct message), 64, "message objects");
-    pool_init(&message_pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of message objects"), count);
+    pool_init(&message_pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of message objects"), count,
+              sizeof(struct message));
 }
 
 unsigned message_pool_free(void)
@@ -33,31 +34,36 @@ unsigned message_pool_total(void)
 
 unsigned message_alloc(struct message **messages, unsigned count)
 {
-    uint32_t numbers[BATON_BATCH];
-    unsigned done = 0;
+    struct message *objects = message_objects;
+    unsigned done = 0, there;
 
     while (done < count) {
-        unsigned want = count - done < BATON_BATCH ? count - done : BATON_BATCH;
-        unsigned got = pool_take(&message_pool, numbers, want);
-        for (unsigned i = 0; i < got; i++) {
-            messages[done] = &message_objects[numbers[i]];
-            messages[done++]->special = 0;
-        }
-        if (got < want)
+        unsigned want = count - done < POOL_BATCH ? count - done : POOL_BATCH;
+        const uint32_t *end = pool_peek(&message_pool, want, &there);
+        if (there < want)
+            want = there;
+        if (!want)
             break;
+        for (const uint32_t *number = end; number > end - want;)
+            messages[done++] = message_at(objects, *--number);
+        pool_taken(&message_pool, want);
     }
     return done;
 }
 
 void message_free(struct message *const *messages, unsigned count)
 {
-    uint32_t numbers[BATON_BATCH];
+    struct message *objects = message_objects;
 
     while (count) {
-        unsigned n = count < BATON_BATCH ? count : BATON_BATCH;
-        for (unsigned i = 0; i < n; i++)
-            numbers[i] = (uint32_t)(messages[i] - message_objects);
-        pool_give(&message_pool, numbers, n);
+        unsigned n = count < POOL_BATCH ? count : POOL_BATCH;
+        invariant(pool_has_room(&message_pool, n), "message 1");
+        uint32_t *room = pool_room(&message_pool);
+        for (unsigned i = 0; i < n; i++) {
+            messages[i]->special = 0;
+            room[i] = message_number(objects, messages[i]);
+        }
+        pool_given(&message_pool, n);
         messages += n;
         count -= n;
     }

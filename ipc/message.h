@@ -12,9 +12,11 @@
  * writes it.
  *   3. For each piece of an object the kernel holds one ownership of that page (DASH 3.3: ownership in
  * transit).
+ *   4. What is in the pool is nothing special: `special` is 0 there, so that nobody has to clear it.
  *
  * Locking: none. Free objects lie in one magazine per CPU (own CPU, interrupts masked) and a stock that CPUs share without a
- * lock (core/pool.h).
+ * lock (core/pool.h). Their numbers in the pool are offsets in bytes (message_at), so that a driver that takes many (pool_peek,
+ * pool_room) needs one instruction for each.
  */
 #ifndef IPC_MESSAGE_H
 #define IPC_MESSAGE_H
@@ -65,22 +67,34 @@ unsigned message_alloc(struct message **messages, unsigned count);
  * masked. */
 void message_free(struct message *const *messages, unsigned count);
 
-/* One object, or NULL; and back, likewise without a look at its pieces. */
 extern struct message *message_objects;
 extern struct pool message_pool;
+
+/* An object by its number in the pool, and back; `objects` is message_objects, which a loop keeps by itself. */
+static inline struct message *message_at(struct message *objects, uint64_t number)
+{
+    return (struct message *)(void *)((char *)objects + number);
+}
+
+static inline uint32_t message_number(const struct message *objects, const struct message *message)
+{
+    return (uint32_t)((const char *)message - (const char *)objects);
+}
+
+/* One object, or NULL; and back, likewise without a look at its pieces. */
 static inline struct message *message_take(void)
 {
     uint32_t number;
 
     if (!pool_take_one(&message_pool, &number))
         return NULL;
-    message_objects[number].special = 0;
-    return &message_objects[number];
+    return message_at(message_objects, number);
 }
 
 static inline void message_give(struct message *message)
 {
-    pool_give_one(&message_pool, (uint32_t)(message - message_objects));
+    message->special = 0;
+    pool_give_one(&message_pool, message_number(message_objects, message));
 }
 
 /* Releases the kernel's ownership of every page of the object, then frees it. A waiting rpc caller gets BATON_EDEAD, a

@@ -36,7 +36,8 @@ void page_region_init(uint64_t phys, uint32_t count)
         page_table[i].state = STATE_FILLER(PAGE_NOBODY);
     }
     books_init(count);
-    pool_init(&page_pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of IPC pages"), count);
+    page_device_init(count);
+    pool_init(&page_pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of IPC pages"), count, 1);
 }
 
 uint32_t page_region_count(void)

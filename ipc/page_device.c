@@ -1,38 +1,104 @@
 /* IPC pages in the hands of devices and of those who only look: see page.h. */
 #include "ipc/page.h"
+#include "ipc/page_device.h"
 #include "ipc/page_book.h"
 #include "ipc/page_limbo.h"
 #include "ipc/page_state.h"
 #include "core/cpu.h"
 #include "core/ledger.h"
 #include "core/log.h"
+#include "mm/frame.h"
 #include "mm/space.h"
+
+/* ---- The pages of receive rings ---- */
+
+static struct pool ready;
+#define READY_MOST 512 /* beyond, in the stock, pages go back to where everybody finds them */
+
+void page_device_init(uint32_t count)
+{
+    pool_init_empty(&ready,
+                    frame_alloc_bytes(pool_bytes_empty(count, READY_MOST), 8, "the pool of devices' pages"),
+                    count, READY_MOST);
+}
+
+/* Up to POOL_BATCH pages from the common pool to that of the devices. */
+static void ready_bring(unsigned count)
+{
+    uint32_t pages[POOL_BATCH];
+    unsigned got = page_pool_take(pages, count);
+
+    for (unsigned i = 0; i < got; i++) {
+        page_take_over(pages[i], 0, 0, STATE_POSTED);
+        page_ready(&page_table[pages[i]], true);
+    }
+    pool_give(&ready, pages, got);
+}
+
+const uint32_t *page_device_peek(unsigned count, unsigned *there)
+{
+    const uint32_t *end = pool_peek(&ready, count, there);
+
+    if (__builtin_expect(*there < count, 0)) {
+        ready_bring(count - *there);
+        end = pool_peek(&ready, count, there);
+    }
+    return end;
+}
+
+void page_device_taken(const uint32_t *end, unsigned count)
+{
+    ledger_note_pages(cpu_self(), LEDGER_GET, 0, end - count, count);
+    pool_taken(&ready, count);
+}
 
 unsigned page_get_device(uint32_t *pages, unsigned count)
 {
-    unsigned got = page_pool_take(pages, count);
+    unsigned done = 0, there;
 
-    for (unsigned i = 0; i < got; i++)
-        page_take_over(pages[i], 0, 0, STATE_FILLER(PAGE_NOBODY) | STATE_DEVICE);
-    ledger_note_pages(cpu_self(), LEDGER_GET, 0, pages, got);
-    return got;
+    while (done < count) {
+        unsigned want = count - done < POOL_BATCH ? count - done : POOL_BATCH;
+        const uint32_t *end = page_device_peek(want, &there);
+        if (there < want)
+            want = there;
+        if (!want)
+            break;
+        for (unsigned i = 1; i <= want; i++, done++) {
+            pages[done] = end[-(int)i];
+            page_posted(page_table, pages[done]);
+        }
+        page_device_taken(end, want);
+    }
+    return done;
+}
+
+bool page_device_give_back(void)
+{
+    uint32_t pages[POOL_BATCH];
+    bool any = false;
+
+    for (unsigned got; (got = pool_take(&ready, pages, POOL_BATCH)) > 0; any = true)
+        for (unsigned i = 0; i < got; i++) {
+            page_posted(page_table, pages[i]);
+            ledger_note(cpu_self(), LEDGER_GET, 0, pages[i], 0);
+            int result = page_release(space_at(0), pages[i]);
+            invariant(!result, "page 1");
+        }
+    return any;
 }
 
 void page_filled(uint32_t number, uint32_t length)
 {
     struct page *page = &page_table[number];
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
 
-    invariant(state & STATE_DEVICE && length <= PAGE_SIZE, "page 4");
-    do {
+    invariant(length <= PAGE_SIZE, "page 4");
+    while (!arch_word_replace(&page->state, UINT64_MAX, STATE_POSTED, STATE_FILLED(0, length))) {
+        uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+        invariant((state & ~STATE_LOCK) == STATE_POSTED, "page 4");
         /* Whoever looks under the lock finds no slot of its own and lets go */
-        while ((state = __atomic_load_n(&page->state, __ATOMIC_RELAXED)) & STATE_LOCK) {
-            unmap_poll(); /* else a holder of the lock that waits for a pass of this CPU would wait for ever */
-            arch_relax();
-        }
-        next = (state & ~(STATE_DEVICE | STATE_HULL(8191, 8191))) | STATE_HULL(0, length);
-    } while (
-        !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+        unmap_poll(); /* else a holder of the lock that waits for a pass of this CPU would wait for ever */
+        arch_relax();
+    }
 }
 
 bool page_share(uint32_t number)
@@ -68,16 +134,55 @@ static bool sent_out(uint32_t number)
     return false;
 }
 
-void page_sent_out(const uint32_t *pages, unsigned count)
+/* Pages that are not simply ready again: shared, mapped, some service's own, or more than devices need. */
+static __attribute__((noinline)) void sent_out_else(const uint32_t *pages, unsigned count)
 {
     uint32_t freed[BATON_BATCH];
     unsigned free = 0;
 
-    ledger_note_pages(cpu_self(), LEDGER_SENT_OUT, 0, pages, count);
     for (unsigned i = 0; i < count; i++)
         if (sent_out(pages[i]))
             freed[free++] = pages[i];
     page_pool_give(freed, free);
+}
+
+/*
+ * Of a page that came from a device, that nobody ever mapped and nobody but the kernel owns, the word has one form. It is turned
+ * into that of a page to be posted, with no free page in between: nothing of it is pending, and no one can have a translation.
+ */
+void page_sent_out(const uint32_t *pages, unsigned count)
+{
+    struct cpu *cpu = cpu_self();
+    struct page *table = page_table;
+    const uint32_t *end = pages + count;
+    uint32_t others[BATON_BATCH];
+    unsigned other = 0;
+
+    ledger_note_pages(cpu, LEDGER_SENT_OUT, 0, pages, count);
+    if (__builtin_expect(!pool_has_room(&ready, count), 0)) {
+        sent_out_else(pages, count);
+        return;
+    }
+    uint32_t *room = pool_room(&ready), *again = room;
+    while (pages < end) {
+        uint64_t number = *pages++;
+        struct page *page = &table[number];
+
+        if (__builtin_expect(
+                !arch_word_replace(&page->state, ~STATE_HULL(8191, 8191), STATE_FILLED(0, 0), STATE_POSTED),
+                0)) {
+            others[other++] = (uint32_t)number;
+            continue;
+        }
+        page_ready(page, true);
+        *again++ = (uint32_t)number;
+    }
+    unsigned kept = (unsigned)(again - room);
+    cpu->counters[COUNT_PAGES_NEVER_MAPPED] += kept;
+    ledger_note_pages(cpu, LEDGER_FREED, 0, room, kept);
+    pool_given(&ready, kept);
+    if (other)
+        sent_out_else(others, other);
 }
 
 /*
@@ -195,5 +300,9 @@ void page_describe(uint32_t number, struct page_info *info)
     page_unlock_unchanged(page, state);
     if (bound)
         book_describe(page, info);
+    if (__atomic_load_n(&page->ready, __ATOMIC_RELAXED)) {
+        info->total = info->owners = 0;
+        info->kernel = false;
+    }
     arch_irq_restore(flags);
 }

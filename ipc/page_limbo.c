@@ -144,6 +144,7 @@ unsigned page_pool_take(uint32_t *pages, unsigned count)
     }
     unsigned got = pool_take(&page_pool, pages, count);
     if (got < count) {
+        page_device_give_back();
         page_sets_give_back(); /* to the limbos */
         limbos_empty();
         got += pool_take(&page_pool, pages + got, count - got);

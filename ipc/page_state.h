@@ -38,6 +38,10 @@
 #define STATE_OWNED (STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff))
 #define STATE_SOLE  (STATE_OWNED | STATE_BOOK)
 
+/* The whole word of a page in a receive ring, or kept for one; and when the device has written those bytes of it. */
+#define STATE_POSTED             (STATE_TOTAL(1) | STATE_FILLER(PAGE_NOBODY) | STATE_DEVICE)
+#define STATE_FILLED(start, end) (STATE_TOTAL(1) | STATE_FILLER(PAGE_NOBODY) | STATE_HULL(start, end))
+
 #define PAGE_BOUND 62 /* owner of a page whose book is owned in its place; no space */
 
 static inline uint8_t state_owner(uint64_t state)
@@ -79,7 +83,8 @@ struct page {
     uint64_t changed; /* (atomic) when the owner changed last: for reports, see page_note_change */
     uint8_t previous; /* (atomic) who gave it up last: likewise */
     uint8_t used;     /* (lock) slots in use */
-    uint8_t reserved[2];
+    bool ready; /* kept for a receive ring, in nobody's hands: free, whatever the word says (page_device.c) */
+    uint8_t reserved;
     uint32_t next;                 /* in a limbo: the page behind (ipc/page_limbo.c) */
     struct slot slots[PAGE_SLOTS]; /* (lock) */
 };
@@ -316,6 +321,12 @@ void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set
  * only, goes to its pool as it is.
  */
 void page_release_to(const struct space *keeper, uint32_t page);
+
+/* Boot: the pages that are kept for receive rings, none at first. */
+void page_device_init(uint32_t count);
+
+/* Pages are short: those that are kept for receive rings are everybody's. False: there were none. */
+bool page_device_give_back(void);
 
 /* Free pages, as far as there are any: from the pool, then from the limbos. Returns how many. */
 unsigned page_pool_take(uint32_t *pages, unsigned count);

@@ -50,7 +50,7 @@ void requests_init(unsigned count)
 {
     invariant(count <= 1u << (63 - TOKEN_ENTRY_SHIFT), "request 1");
     requests = frame_alloc_bytes(count * sizeof(*requests), 64, "requests with a reply port");
-    pool_init(&pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of requests"), count);
+    pool_init(&pool, frame_alloc_bytes(pool_bytes(count), 8, "the pool of requests"), count, 1);
 }
 
 unsigned requests_open(void)

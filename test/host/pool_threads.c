@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 
     operations = argc > 1 ? strtoull(argv[1], NULL, 10) : 300000;
     frame_range_add(memory, size);
-    pool_init(&pool, frame_alloc_bytes(pool_bytes(TOTAL), 8, "a pool"), TOTAL);
+    pool_init(&pool, frame_alloc_bytes(pool_bytes(TOTAL), 8, "a pool"), TOTAL, 1);
     for (unsigned i = 0; i < CPUS; i++) {
         actors[i].cpu = i;
         actors[i].random = i;

@@ -134,6 +134,27 @@ static void test_settings_too_long(void **state)
 
 /* ---- Pools ---- */
 
+/* Takes up to `count` where they lie, and leaves the last one there now and then. */
+static unsigned pool_take_in_place(struct pool *pool, uint32_t *items, unsigned count)
+{
+    unsigned there, taken = 0;
+    const uint32_t *end = pool_peek(pool, count, &there);
+
+    for (; taken < count && taken < there && (taken == 0 || machine_random(100)); taken++)
+        items[taken] = end[-(int)taken - 1];
+    pool_taken(pool, taken);
+    return taken;
+}
+
+static void pool_give_in_place(struct pool *pool, const uint32_t *items, unsigned count)
+{
+    assert_true(pool_has_room(pool, count + 1)); /* one place is not used */
+    memcpy(pool_room(pool), items, count * sizeof *items);
+    pool_given(pool, count);
+}
+
+#define STEP 5
+
 static void pool_check(uint32_t total)
 {
     static struct pool pool;
@@ -142,26 +163,34 @@ static void pool_check(uint32_t total)
 
     machine_reset(total);
     memset(&pool, 0, sizeof(pool));
-    pool_init(&pool, stock, total);
+    pool_init(&pool, stock, total, STEP);
     for (unsigned i = 0; i < 20000; i++) {
         uint32_t n = 1 + (uint32_t)machine_random(40);
         machine_run_on((unsigned)machine_random(4));
         if (machine_random(2)) {
             n = n < total - count ? n : total - count;
-            unsigned got = pool_take(&pool, &held[count], n);
+            bool in_place = machine_random(2);
+            unsigned got =
+                in_place ? pool_take_in_place(&pool, &held[count], n) : pool_take(&pool, &held[count], n);
             for (unsigned k = 0; k < got; k++) {
-                assert_true(held[count + k] < total && !taken[held[count + k]]);
-                taken[held[count + k]] = true;
+                uint32_t number = held[count + k] / STEP;
+                assert_true(held[count + k] % STEP == 0 && number < total && !taken[number]);
+                taken[number] = true;
             }
             count += got;
         } else {
             n = n < count ? n : count;
             count -= n;
             for (unsigned k = 0; k < n; k++)
-                taken[held[count + k]] = false;
-            pool_give(&pool, &held[count], n);
+                taken[held[count + k] / STEP] = false;
+            if (machine_random(2))
+                pool_give_in_place(&pool, &held[count], n);
+            else
+                pool_give(&pool, &held[count], n);
         }
         assert_int_equal(pool_free(&pool) + count, total);
+        for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+            assert_in_range(pool.magazine[cpu].count, 0, POOL_MAGAZINE);
     }
     free(stock);
     free(held);

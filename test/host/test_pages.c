@@ -3,6 +3,7 @@
  * what each step costs in translations and invalidations. The oracle of ownership.h watches every step.
  */
 #include "core/cpu.h"
+#include "ipc/page_device.h"
 #include "test/host/page_cases.h"
 
 /* All bytes of a page as service code on `cpu` reads them, by its own translation. */
@@ -425,6 +426,44 @@ static void test_receive_ring(void **state)
     assert_true(machine_fails(page_filled(page, PAGE_SIZE + 1)));
 }
 
+/* What only devices had in their hands is kept for them, counts as free, and is there for a service when pages run short. */
+static void test_pages_kept_for_devices(void **state)
+{
+    uint32_t pages[PAGES], more[2];
+    struct transit transit;
+    struct page_counts counts;
+    struct page_info info;
+
+    (void)state;
+    begin();
+    for (unsigned trip = 0; trip < 3; trip++) {
+        assert_true(do_device_get(&pages[0]));
+        do_device_filled(pages[0], 1386, &transit);
+        assert_int_equal(do_receive(a, &transit, false), 0);
+        transit = sent(a, transit.piece, 0);
+        do_device_sent(&transit);
+        page_describe(pages[0], &info);
+        assert_true(info.total == 0 && !info.kernel);
+        page_count(&counts);
+        assert_int_equal(counts.free, PAGES);
+        assert_int_equal(counter(COUNT_PAGES_NEVER_MAPPED), trip + 1);
+        check_all();
+    }
+    assert_int_equal(page_device_peek(1, &more[1])[-1], pages[0]); /* the very same one is next */
+    uint32_t got = page_get_device(pages, PAGES);
+    assert_true(got >= PAGES - 8); /* at most two each lie in the other CPUs' magazines */
+    page_sent_out(pages, 0);
+    for (uint32_t i = 0; i < got; i++) {
+        page_filled(pages[i], 64);
+        page_sent_out(&pages[i], 1);
+    }
+    assert_int_equal(page_get(b, more, 2), 2); /* all that is free is kept for devices */
+    assert_int_equal(page_release_batch(b, more, 2), 2);
+    page_count(&counts);
+    assert_int_equal(counts.free, PAGES);
+    check_all();
+}
+
 /* A frame flooded to three ports is sent by three devices; the page is free when the last is through. */
 static void test_flood_to_devices(void **state)
 {
@@ -471,6 +510,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_release_all),
     cmocka_unit_test(test_trusted_pair),
     cmocka_unit_test(test_receive_ring),
+    cmocka_unit_test(test_pages_kept_for_devices),
     cmocka_unit_test(test_flood_to_devices),
 };
 

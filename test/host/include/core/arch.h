@@ -147,6 +147,16 @@ static inline void arch_dmb_oshld(void)
     machine_barrier(MACHINE_DMB);
 }
 
+static inline bool arch_word_replace(uint64_t *word, uint64_t mask, uint64_t expected, uint64_t next)
+{
+    uint64_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+    while ((old & mask) == expected)
+        if (__atomic_compare_exchange_n(word, &old, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
 static inline void arch_pte_store(uint64_t *entry, uint64_t value)
 {
     machine_pte_store(entry, value);
