@@ -206,11 +206,12 @@ struct baton_service {
     const char *program; /* name of a program linked into the image */
     enum baton_placement placement;
     enum baton_policy on_fault;
-    uint8_t threads; /* threads it may have at most, 1..BATON_THREADS */
-    uint8_t cpu;     /* where its first thread runs, modulo the CPUs there are */
-    uint16_t queue;  /* messages that its port holds, a power of two */
-    uint32_t heap;   /* bytes */
-    uint32_t pages;  /* IPC pages that it may own at once */
+    uint8_t
+        threads; /* threads it may have at most, 1..BATON_THREADS; those of further lanes are not among them */
+    uint8_t cpu;    /* where its first thread runs, modulo the CPUs there are */
+    uint16_t queue; /* messages that its port holds, a power of two */
+    uint32_t heap;  /* bytes */
+    uint32_t pages; /* IPC pages that it may own at once */
 
     /* What follows may be left out: 0 is no limit, no watchdog. */
     uint8_t restarts;         /* BATON_RESTART_WITHIN: 1..BATON_RESTARTS_MAX */
@@ -225,6 +226,13 @@ struct baton_service {
      * what another owns or has sent, at any time.
      */
     const char *trust;
+    /*
+     * The name of the boot setting that says how many lanes it has, 1..BATON_THREADS; NULL: one. Lane 0 is its own port; lane 1 is
+     * a port "NAME.1", and so on. A wire to the service leads to all of them. Interfaces spread what they receive over the lanes
+     * by flow, so that each flow stays in order on one of them; all other senders choose. The service may have a thread more for
+     * each further lane, and starts them itself. Without the setting: as many as pay for these CPUs (ipc/wiring.c).
+     */
+    const char *lanes;
 };
 #define BATON_THREADS      8
 #define BATON_RESTARTS_MAX 16

@@ -149,9 +149,9 @@ void command_move(const char *argument, const char *board)
         console_print("move: %s belongs to the kernel: its threads stay where they are\n", service->name);
         return;
     }
-    if (!number_read(&rest, service->row->threads, &number) || !number_read(&rest, cpu_count, &cpu)) {
+    if (!number_read(&rest, service->thread_count, &number) || !number_read(&rest, cpu_count, &cpu)) {
         console_print("move: threads of %s are 0 to %u, CPUs are 0 to %u\n", service->name,
-                      service->row->threads - 1u, cpu_count - 1u);
+                      service->thread_count - 1u, cpu_count - 1u);
         return;
     }
     struct thread *thread = service->threads[number];

@@ -199,6 +199,7 @@ void virtio_net_start(void)
         uint64_t flags = arch_irq_save();
 
         net->out = service_wire_out(net->service);
+        spread_wire(&net->spread, net->service);
         net->grace = timer_ticks(GRACE_NS);
         net->nic->cpu = net->nic->number % cpu_count;
         net->thread = thread_create_kernel(net->service, net->nic->name, net->nic->cpu, net_run, net);

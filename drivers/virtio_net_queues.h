@@ -14,6 +14,7 @@
 #include "core/abi.h"
 #include "core/cpu.h"
 #include "drivers/nic.h"
+#include "drivers/spread.h"
 #include "drivers/virtio.h"
 #include "drivers/virtqueue.h"
 #include "ipc/message.h"
@@ -103,8 +104,9 @@ struct transmit {
 struct virtio_net {
     struct nic *nic;
     struct service *service;
-    struct port *port; /* frames to transmit */
-    struct port *out;  /* frames received; NULL when nothing is wired to this interface */
+    struct port *port;    /* frames to transmit */
+    struct port *out;     /* frames received; NULL when nothing is wired to this interface */
+    struct spread spread; /* the same for a receiver with several lanes */
     struct thread *thread;
     struct virtio_transport transport;
     uint32_t header_bytes; /* of the device's header: 12, legacy 10 */

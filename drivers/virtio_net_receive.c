@@ -300,7 +300,9 @@ static unsigned frames_hand_over(struct virtio_net *net)
     struct receive *receive = &net->receive;
     struct nic_stats *stats = &net->nic->stats;
     struct message **first = &receive->waiting[receive->waiting_first];
-    int sent = net->out ? port_send(net->out, first, receive->waiting_count) : BATON_EDEAD;
+    int sent = !net->out               ? BATON_EDEAD
+               : net->spread.lanes > 1 ? spread_send(&net->spread, first, receive->waiting_count)
+                                       : port_send(net->out, first, receive->waiting_count);
 
     if (sent == BATON_EDEAD) {
         waiting_drop(net);
@@ -334,6 +336,8 @@ static unsigned frames_take(struct virtio_net *net)
     if (since)
         observe_in(net->nic->number, since, receive->waiting, accepted);
     net_count_messages(net, count, 0);
+    if (net->spread.lanes > 1)
+        spread_batch(&net->spread, receive->waiting, accepted);
     if (accepted > 0)
         frames_hand_over(net);
     if (dry || !slots_post(net, accepted))
@@ -368,14 +372,19 @@ bool virtio_net_receive_arm(struct virtio_net *net)
     if (receive->waiting_count == 0)
         return virtqueue_interrupts_on(&receive->queue) > 0;
     /* The port is full: the receiver wakes us when it has taken something; frames of the device would not help. */
-    port_sender_add(net->out, net->thread);
+    if (net->spread.lanes > 1)
+        spread_wait(&net->spread, net->thread);
+    else
+        port_sender_add(net->out, net->thread);
     return frames_hand_over(net) > 0 || receive->waiting_count == 0;
 }
 
 void virtio_net_receive_disarm(struct virtio_net *net)
 {
     virtqueue_interrupts_off(&net->receive.queue);
-    if (net->out)
+    if (net->spread.lanes > 1)
+        spread_wait_no_more(&net->spread, net->thread);
+    else if (net->out)
         port_sender_remove(net->out, net->thread);
 }
 

@@ -56,7 +56,7 @@ static void threads_ring(const struct service *service)
     /* Else we may read where a thread is before the state is seen, and ring the CPU from which it just moves, while on
        its new one it finds the service running */
     arch_dmb_ish();
-    for (unsigned i = 0; i < service->row->threads; i++) {
+    for (unsigned i = 0; i < service->thread_count; i++) {
         struct thread *thread = service->threads[i];
         if (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) == THREAD_DEAD || thread == thread_self())
             continue;

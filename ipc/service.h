@@ -84,8 +84,11 @@ struct service {
     struct life life; /* ipc/life.h */
     uint32_t
         in_flight; /* (atomic) messages of its own that wait in ports; counted while row->messages says so */
-    struct share shares[CPUS_MAX]; /* ipc/share.h */
-    struct port *port;             /* its own, NULL when it has none */
+    struct share shares[CPUS_MAX];     /* ipc/share.h */
+    struct port *port;                 /* its own, NULL when it has none */
+    struct port *lanes[BATON_THREADS]; /* its own, and those beside it: core/abi.h */
+    uint32_t lane_count;
+    uint32_t thread_count; /* threads that it may have */
     struct thread *threads[BATON_THREADS];
     struct handle handles[HANDLES_MAX];
     uint32_t handle_count;

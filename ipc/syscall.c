@@ -129,7 +129,7 @@ static int64_t call_thread_start(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     for (bool leaving = true; leaving; unmap_poll(), arch_relax()) {
         leaving = false;
-        for (unsigned slot = 1; slot < service->row->threads; slot++) {
+        for (unsigned slot = 1; slot < service->thread_count; slot++) {
             /* Asked first: it may have left by the time that the start is refused */
             leaving |= service_thread_leaving(service, slot); /* its CPU waits for nobody: see sched_leave */
             if (service_thread_start(service, slot, args[0], args[1], (unsigned)args[2]))

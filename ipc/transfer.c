@@ -18,7 +18,7 @@ static bool in_stack(const struct service *service, uint64_t address, uint64_t b
 
     /* Every stack is the upper half of its place (core/layout.h): an address whose half bit is clear is a
      * guard's. */
-    return service->row && offset / (2 * USER_STACK_SIZE) < service->row->threads &&
+    return service->row && offset / (2 * USER_STACK_SIZE) < service->thread_count &&
            offset & USER_STACK_SIZE && bytes <= USER_STACK_SIZE - (offset & (USER_STACK_SIZE - 1));
 }
 

@@ -51,7 +51,7 @@ static bool port_add(struct service *service, const char *name, unsigned queue)
     if (!port)
         return mistake("no more ports, or the name is too long", name);
     if (!service->port)
-        service->port = port;
+        service->lanes[service->lane_count++] = service->port = port;
     return handle_add(service, port, RIGHT_RECEIVE, 0);
 }
 
@@ -115,8 +115,8 @@ static void memory_map(struct service *service)
     /* Stacks: the upper half of places of twice their size, so that below each lies an unmapped half. */
     service->stacks_start = program->base + SLOT_SIZE / 2;
     service->stacks_phys =
-        frame_alloc((unsigned)(service->row->threads * USER_STACK_SIZE / PAGE_SIZE), "a service's stacks");
-    for (unsigned i = 0; i < service->row->threads; i++)
+        frame_alloc((unsigned)(service->thread_count * USER_STACK_SIZE / PAGE_SIZE), "a service's stacks");
+    for (unsigned i = 0; i < service->thread_count; i++)
         space_map(space, service->stacks_start + (2 * i + 1) * USER_STACK_SIZE,
                   service->stacks_phys + i * USER_STACK_SIZE, USER_STACK_SIZE, MAP_WRITE);
 }
@@ -157,11 +157,39 @@ static bool placement_choose(const struct baton_service *row, enum baton_placeme
     return true;
 }
 
+/* As the service's setting says; without one a lane: see DESIGN.md, section 4, for what more of them cost and bring. */
+static bool lanes_choose(const struct baton_service *row, unsigned *lanes)
+{
+    const char *setting = row->lanes ? setting_find(row->lanes) : NULL;
+
+    *lanes = setting ? (unsigned)(setting[0] - '0') : 1;
+    if (setting && (!setting[0] || setting[1] || *lanes - 1 >= BATON_THREADS))
+        return mistake("lanes are 1 to 8", row->lanes);
+    if (row->threads + *lanes - 1 > BATON_THREADS)
+        return mistake("its threads and lanes are more than 8", row->name);
+    return true;
+}
+
+/* Those beside its own port. */
+static bool lanes_add(struct service *service, unsigned lanes)
+{
+    char name[PORT_NAME + 4];
+
+    while (service->lane_count < lanes) {
+        log_format_line(name, sizeof name, "%s.%u", service->name, service->lane_count);
+        if (!port_add(service, name, service->row->queue))
+            return false;
+        service->lanes[service->lane_count++] = port_find(name);
+    }
+    return true;
+}
+
 static bool service_create(const struct baton_service *row)
 {
     enum baton_placement placement;
+    unsigned lanes;
 
-    if (!row_valid(row) || !placement_choose(row, &placement))
+    if (!row_valid(row) || !placement_choose(row, &placement) || !lanes_choose(row, &lanes))
         return false;
     struct service *service = service_add(row->name);
     if (!service)
@@ -170,6 +198,7 @@ static bool service_create(const struct baton_service *row)
     service->source = BATON_SOURCE_SERVICE + (uint32_t)(row - appliance.services);
     service->program = program_find(row->program);
     service->placement = placement;
+    service->thread_count = row->threads + lanes - 1;
     service_messages_limited |= row->messages;
     service->space = space_create(row->name, placement == BATON_ISOLATED, row->pages);
     if (!service->space)
@@ -177,10 +206,10 @@ static bool service_create(const struct baton_service *row)
     if (row->trust && page_set_join(service->space, row->trust) < 0)
         return mistake("the name of a trust set is [a-z0-9-], at most 15, and not `none`", row->name);
     memory_map(service);
-    for (unsigned i = 0; i < row->threads; i++)
+    for (unsigned i = 0; i < service->thread_count; i++)
         if (!(service->threads[i] = thread_create_service(service, row->name)))
             return mistake("more threads than THREADS_MAX", row->name);
-    return port_add(service, row->name, row->queue);
+    return port_add(service, row->name, row->queue) && lanes_add(service, lanes);
 }
 
 /* ---- Wires ---- */
@@ -221,6 +250,19 @@ static bool further_port_add(const char *name)
     return mistake("a wire to a port of a service that there is not", name);
 }
 
+/* The right to send to a port; to all lanes, when it is the service's own. */
+static bool handles_add(struct service *from, struct port *port)
+{
+    const struct service *to = port->receiver;
+
+    if (port != to->port)
+        return handle_add(from, port, RIGHT_SEND, source_number(from));
+    for (unsigned lane = 0; lane < to->lane_count; lane++)
+        if (!handle_add(from, to->lanes[lane], RIGHT_SEND, source_number(from)))
+            return false;
+    return true;
+}
+
 static bool wire_lay(const struct baton_wire *wire)
 {
     unsigned laid = 0;
@@ -236,7 +278,7 @@ static bool wire_lay(const struct baton_wire *wire)
             bool named = !strcmp(port->name, wire->to);
             if (!named && !(port == port->receiver->port && service_matches(port->receiver, wire->to)))
                 continue;
-            if (!handle_add(from, port, RIGHT_SEND, source_number(from)))
+            if (!handles_add(from, port))
                 return false;
             laid++;
         }
@@ -257,6 +299,10 @@ static bool capture_wire(void)
 
 bool services_create(unsigned interfaces)
 {
+    char fact[16];
+
+    log_format_line(fact, sizeof fact, "cpus=%u", cpu_count);
+    setting_add(fact); /* for services that put their threads on several */
     for (uint32_t i = 0; i < appliance.service_count; i++)
         if (!service_create(&appliance.services[i]))
             return false;

@@ -57,9 +57,12 @@ static unsigned record_make(struct baton_message *const *parts, struct baton_cap
 
 static void drop_record(int port, const struct baton_message *frame, unsigned interface, const char *reason)
 {
-    static uint32_t sequence, missed;
-    static struct baton_message first, second;
+    static uint32_t busy, sequence, missed;
+    struct baton_message first, second;
     struct baton_message *const parts[2] = {&first, &second};
+
+    while (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE))
+        baton_yield(); /* another thread of the service drops one too */
     struct baton_capture header = {
         .address = {0x02, 0xba, 0x70, 0, 0, 1, 0x02, 0xba, 0x70, 0, 0, 2},
         .type = {BATON_CAPTURE_TYPE >> 8, BATON_CAPTURE_TYPE & 255},
@@ -80,16 +83,18 @@ static void drop_record(int port, const struct baton_message *frame, unsigned in
         sequence++;
     else
         missed++;
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
 }
 
 void mirror_drop(struct baton_message *message, unsigned interface, const char *reason)
 {
-    static int port;
+    static int found; /* by any thread: all find the same */
+    int port = __atomic_load_n(&found, __ATOMIC_RELAXED);
 
     if (__builtin_expect(port < 0, 1))
         return;
     if (!port) { /* not yet looked for: a service's own port is number 0 */
-        port = baton_port_find(BATON_CAPTURE_PORT);
+        __atomic_store_n(&found, baton_port_find(BATON_CAPTURE_PORT), __ATOMIC_RELAXED);
         mirror_drop(message, interface, reason);
         return;
     }

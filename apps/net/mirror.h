@@ -1,8 +1,8 @@
 /*
  * Frames for observers: a second way for a frame, and the record of one that is dropped.
  *
- * Owns: nothing but the sequence of the records, so one thread of a service uses it. Pages are never copied: both calls
- * share them, and what is shared is read-only for all its owners.
+ * Owns: nothing but the sequence of the records, which the threads of a service share; a mirror belongs to one of them. Pages
+ * are never copied: both calls share them, and what is shared is read-only for all its owners.
  */
 #ifndef APPS_NET_MIRROR_H
 #define APPS_NET_MIRROR_H

@@ -4,6 +4,7 @@
  *   net0, net1, ... --> forward --> net0, net1, ...
  */
 #include "apps/baton.h"
+#include "apps/switch/lanes.h"
 
 static const struct baton_service services[] = {
     {
@@ -12,11 +13,12 @@ static const struct baton_service services[] = {
         .placement = BATON_ISOLATED,
         .on_fault = BATON_RESTART,
         .threads = 1,
-        .cpu = 2,
+        .cpu = LANES_CPU,
         .queue = 1024,
         .heap = 512 * 1024,
         .pages = 256,
         .watchdog = 30000,
+        .lanes = "forwarders",
     },
 };
 

@@ -9,9 +9,13 @@
  * A frame's first 128 bytes arrive inline, the rest stays in its page, which is never mapped here.
  *
  * Unknown and group destinations go to all other interfaces, as duplicates of one page: nothing is copied.
- * The frames of one interface to another keep their order.
+ * The frames of one interface to another keep their order, or with several lanes those of one flow (drivers/flow.h).
  *
- * Settings: age=SECONDS until a silent station is forgotten (300), table=N stations at most (4096).
+ * A lane is a thread with a port of its own, and with all that it needs for a batch in its struct lane. What lanes share is the
+ * table of stations, which takes no lock (apps/switch/table.h), and counters of what is rare. So no lane ever waits for another.
+ *
+ * Settings: age=SECONDS until a silent station is forgotten (300), table=N stations at most (4096), forwarders=N lanes (1),
+ * on the CPUs from LANES_CPU on.
  * Limits: VLAN tags pass untouched, and are not looked at: an address is learned once, whatever its VLAN.
  * There is no spanning tree: cabling a loop is a mistake.
  *
@@ -24,6 +28,7 @@
 #include <stdlib.h>
 #include "apps/baton.h"
 #include "apps/net/mirror.h"
+#include "apps/switch/lanes.h"
 #include "apps/switch/table.h"
 
 #define HEADER_BYTES 14 /* destination, source, type */
@@ -68,24 +73,34 @@ struct recent {
     uint32_t ingress, way;
 };
 
+/* What a forwarding thread has for itself. */
+struct lane {
+    int port;
+    unsigned dropped_count;
+    struct baton_message frames[BATON_BATCH];
+    struct baton_message *inbox[BATON_BATCH];
+    struct baton_message *dropped[BATON_BATCH];
+    struct outbox outboxes[PORTS_MAX];
+};
+
 static struct interface interfaces[PORTS_MAX];
 static unsigned interface_count;
 static struct table stations;
 static uint64_t *count_flooded, *count_moved, *count_table_full, *count_stations;
-
-static struct baton_message frames[BATON_BATCH];
-static struct baton_message *inbox[BATON_BATCH];
-static struct outbox outboxes[PORTS_MAX];
-static struct baton_message *dropped[BATON_BATCH];
-static unsigned dropped_count;
+static struct lane first_lane;
 
 /* ---- Station 5: decide ---- */
 
-static void drop(struct baton_message *frame, unsigned interface, enum reason reason)
+static void count(uint64_t *counter)
 {
-    ++*interfaces[interface].dropped[reason];
+    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); /* another lane may count the same */
+}
+
+static void drop(struct lane *lane, struct baton_message *frame, unsigned interface, enum reason reason)
+{
+    count(interfaces[interface].dropped[reason]);
     mirror_drop(frame, interface, reason_name[reason]);
-    dropped[dropped_count++] = frame;
+    lane->dropped[lane->dropped_count++] = frame;
 }
 
 static inline void outbox_add(struct outbox *outbox, struct baton_message *frame)
@@ -94,26 +109,26 @@ static inline void outbox_add(struct outbox *outbox, struct baton_message *frame
 }
 
 /* Duplicates for all interfaces but the one it came from; the last of them gets the frame itself. */
-static void flood(struct baton_message *frame)
+static void flood(struct lane *lane, struct baton_message *frame)
 {
     unsigned ingress = frame->source, last = interface_count - 1 - (ingress == interface_count - 1);
 
-    ++*count_flooded;
+    count(count_flooded);
     for (unsigned i = 0; i <= last; i++) {
         if (i == ingress)
             continue;
-        outboxes[i].duplicates |= (uint64_t)(i != last) << outboxes[i].count;
-        outbox_add(&outboxes[i], frame);
+        lane->outboxes[i].duplicates |= (uint64_t)(i != last) << lane->outboxes[i].count;
+        outbox_add(&lane->outboxes[i], frame);
     }
 }
 
 /* All that does not simply go to one interface. */
-static void deliver_otherwise(struct baton_message *frame, uint32_t way)
+static void deliver_otherwise(struct lane *lane, struct baton_message *frame, uint32_t way)
 {
     if (way == TO_ALL_OTHERS)
-        flood(frame);
+        flood(lane, frame);
     else
-        drop(frame, frame->source, way == NOT_RESERVED ? RESERVED : FILTERED);
+        drop(lane, frame, frame->source, way == NOT_RESERVED ? RESERVED : FILTERED);
 }
 
 /* The way to all interfaces but one: simple when there are two, or only the one. */
@@ -134,9 +149,9 @@ static bool address_group(uint64_t address)
 }
 
 /* No whole Ethernet header; or it came by a wire that is no interface's, which the appliance's table does not have. */
-static void refuse_irregular(struct baton_message *frame)
+static void refuse_irregular(struct lane *lane, struct baton_message *frame)
 {
-    drop(frame, frame->source < interface_count ? frame->source : 0, RUNT);
+    drop(lane, frame, frame->source < interface_count ? frame->source : 0, RUNT);
 }
 
 /* The way of a frame that is not like the one before. Its first 12 bytes are in `first` and `second`. */
@@ -161,17 +176,17 @@ static inline uint64_t load(const uint8_t *bytes)
     return *(const word *)bytes;
 }
 
-static void decide_all(unsigned count)
+static void decide_all(struct lane *lane, unsigned count)
 {
     struct recent recent = {.ingress = PORTS_MAX};
 
     for (unsigned i = 0; i < count; i++) {
-        struct baton_message *frame = &frames[i];
+        struct baton_message *frame = &lane->frames[i];
         const uint8_t *header = frame->data + frame->inline_offset;
         uint64_t first = load(header), second = load(header + 4);
 
         if (__builtin_expect(frame->inline_length < HEADER_BYTES || frame->source >= interface_count, 0)) {
-            refuse_irregular(frame);
+            refuse_irregular(lane, frame);
             continue;
         }
         if (first != recent.first || second != recent.second || frame->source != recent.ingress) {
@@ -179,9 +194,9 @@ static void decide_all(unsigned count)
             recent.way = decide(frame->source, first, second);
         }
         if (__builtin_expect(recent.way < PORTS_MAX, 1))
-            outbox_add(&outboxes[recent.way], frame);
+            outbox_add(&lane->outboxes[recent.way], frame);
         else
-            deliver_otherwise(frame, recent.way);
+            deliver_otherwise(lane, frame, recent.way);
     }
 }
 
@@ -197,63 +212,102 @@ static unsigned outbox_run(const struct outbox *outbox, unsigned start)
 }
 
 /* Frames that the interface did not take. Who is full or dead takes none of the others either. Returns how many. */
-static unsigned refuse(unsigned egress, struct outbox *outbox, unsigned start, int error)
+static unsigned refuse(struct lane *lane, unsigned egress, unsigned start, int error)
 {
+    struct outbox *outbox = &lane->outboxes[egress];
     enum reason reason = error == BATON_EFULL ? QUEUE_FULL : error == BATON_EDEAD ? STOPPED : REFUSED;
-    unsigned count = reason == REFUSED ? 1 : outbox->count - start;
+    unsigned refused = reason == REFUSED ? 1 : outbox->count - start;
 
-    for (unsigned i = start; i < start + count; i++) {
+    for (unsigned i = start; i < start + refused; i++) {
         if (outbox->duplicates >> i & 1)
-            ++*interfaces[egress].dropped[reason]; /* the frame itself is still on its way to others */
+            count(interfaces[egress].dropped[reason]); /* the frame itself is still on its way to others */
         else
-            drop(outbox->message[i], egress, reason);
+            drop(lane, outbox->message[i], egress, reason);
     }
-    return count;
+    return refused;
 }
 
-static void send_outbox(unsigned egress)
+static void send_outbox(struct lane *lane, unsigned egress)
 {
-    struct outbox *outbox = &outboxes[egress];
+    struct outbox *outbox = &lane->outboxes[egress];
 
     for (unsigned done = 0; done < outbox->count;) {
         uint64_t flags = outbox->duplicates >> done & 1 ? BATON_DUPLICATE : 0;
         int sent = baton_send_batch(interfaces[egress].port, outbox->message + done, outbox_run(outbox, done),
                                     flags, BATON_NO_WAIT);
-        done += sent > 0 ? (unsigned)sent : refuse(egress, outbox, done, sent);
+        done += sent > 0 ? (unsigned)sent : refuse(lane, egress, done, sent);
     }
     outbox->count = 0;
     outbox->duplicates = 0;
 }
 
 /* In the order of their numbers: a frame goes to its last interface itself, after all duplicates of it. */
-static void send_all(void)
+static void send_all(struct lane *lane)
 {
     for (unsigned i = 0; i < interface_count; i++)
-        if (outboxes[i].count)
-            send_outbox(i);
-    if (dropped_count)
-        baton_message_free_batch(dropped, dropped_count);
-    dropped_count = 0;
+        if (lane->outboxes[i].count)
+            send_outbox(lane, i);
+    if (lane->dropped_count)
+        baton_message_free_batch(lane->dropped, lane->dropped_count);
+    lane->dropped_count = 0;
 }
 
 /* ---- The service ---- */
 
-__attribute__((noreturn)) static void forward(int port)
+static void copy_count(uint64_t *counter, const uint64_t *value)
 {
+    __atomic_store_n(counter, __atomic_load_n(value, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+/* A thread's work, for ever. */
+static void forward(void *argument)
+{
+    struct lane *lane = argument;
+
+    for (unsigned i = 0; i < BATON_BATCH; i++)
+        lane->inbox[i] = &lane->frames[i];
     for (;;) {
         /* Station 4: receive */
-        int count = baton_receive_batch(port, inbox, BATON_BATCH, BATON_TRUST_SENDER, BATON_FOREVER);
+        int count =
+            baton_receive_batch(lane->port, lane->inbox, BATON_BATCH, BATON_TRUST_SENDER, BATON_FOREVER);
         if (count < 0) {
             baton_log("receive: error %d", count);
             abort(); /* to be started again */
         }
         table_time_set(&stations, baton_time_ns());
-        decide_all((unsigned)count);
-        send_all();
-        *count_moved = stations.moved;
-        *count_table_full = stations.refused;
-        *count_stations = stations.used;
+        decide_all(lane, (unsigned)count);
+        send_all(lane);
+        copy_count(count_moved, &stations.moved);
+        copy_count(count_table_full, &stations.refused);
+        __atomic_store_n(count_stations, __atomic_load_n(&stations.used, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
     }
+}
+
+/* The lanes beside the first: their ports are there when the kernel has made them. False, with a line: no memory for them. */
+static bool lanes_start(void)
+{
+    struct lane *lanes[BATON_THREADS];
+    uint64_t cpus = 1;
+    unsigned count = 1;
+    char name[16];
+    int port;
+
+    baton_setting_number("cpus", 1, UINT64_MAX, &cpus);
+    for (; count < BATON_THREADS; count++) {
+        snprintf(name, sizeof name, "forward.%u", count);
+        if ((port = baton_port_find(name)) < 0)
+            break;
+        lanes[count] = calloc(1, sizeof *lanes[count]);
+        if (!lanes[count]) {
+            baton_log("no memory for lane %u", count);
+            return false;
+        }
+        lanes[count]->port = port;
+    }
+    for (unsigned i = 1; i < count; i++)
+        if (baton_thread_start(forward, lanes[i], (unsigned)((LANES_CPU + i) % cpus)) < 0)
+            abort();
+    return true;
 }
 
 static uint64_t *counter(const char *name, int interface)
@@ -304,7 +358,8 @@ int main(void)
     table_init(&stations, slots, (unsigned)limit, age * UINT64_C(1000000000), now, now);
     interfaces_find();
     counters_make();
-    for (unsigned i = 0; i < BATON_BATCH; i++)
-        inbox[i] = &frames[i];
-    forward(baton_port_find("forward"));
+    if (!lanes_start())
+        return 1;
+    first_lane.port = baton_port_find("forward");
+    forward(&first_lane);
 }

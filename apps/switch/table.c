@@ -38,33 +38,60 @@ void table_init(struct table *table, uint64_t *slots, unsigned limit, uint64_t a
     table->now = table->swept = now_ns / table->unit_ns;
 }
 
-/* Frees the places of all entries that have expired. Cost: one load for each place. */
-static void sweep(struct table *table)
+/* Frees a place in which `word` was seen; not when another thread has used it meanwhile. */
+static void place_free(struct table *table, uint64_t *place, uint64_t word)
 {
-    unsigned slots = (table->mask + 1) * TABLE_WAYS;
+    if (word && __atomic_compare_exchange_n(place, &word, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        __atomic_fetch_sub(&table->used, 1, __ATOMIC_RELAXED);
+}
 
-    for (unsigned i = 0; i < slots; i++) {
-        if (table->slots[i] && table_expired(table, table->slots[i])) {
-            table->slots[i] = 0;
-            table->used--;
+static bool bucket_empty(const uint64_t *bucket)
+{
+    uint64_t any = 0;
+
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < TABLE_WAYS; i++)
+        any |= __atomic_load_n(&bucket[i], __ATOMIC_RELAXED);
+    return !any;
+}
+
+/* Frees the places of all entries, or of those that have expired. Cost: one load for each place. */
+static void sweep(struct table *table, bool all)
+{
+    uint64_t *const end = table->slots + (size_t)(table->mask + 1) * TABLE_WAYS;
+
+    for (uint64_t *bucket = table->slots; bucket != end; bucket += TABLE_WAYS) {
+        if (bucket_empty(bucket))
+            continue;
+        for (unsigned i = 0; i < TABLE_WAYS; i++) {
+            uint64_t word = __atomic_load_n(&bucket[i], __ATOMIC_RELAXED);
+            if (all || table_expired(table, word))
+                place_free(table, &bucket[i], word);
         }
     }
-    table->swept = table->now;
+}
+
+/* True for one of the threads that want to sweep at the time `now`. */
+static bool sweep_is_mine(struct table *table, uint64_t now)
+{
+    uint64_t swept = __atomic_load_n(&table->swept, __ATOMIC_RELAXED);
+
+    return swept < now &&
+           __atomic_compare_exchange_n(&table->swept, &swept, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 void table_time_set(struct table *table, uint64_t now_ns)
 {
-    uint64_t now = now_ns / table->unit_ns, passed = now - table->now;
+    uint64_t now = now_ns / table->unit_ns, before = table_now(table);
 
-    table->now = now;
-    if (passed >
-        TABLE_UNITS) { /* nobody was heard for so long: the 10 bits of an entry may have come round */
-        memset(table->slots, 0, (table->mask + 1) * TABLE_WAYS * sizeof table->slots[0]);
-        table->used = 0;
-        table->swept = now;
-    } else if (now - table->swept >= SWEEP_UNITS) {
-        sweep(table);
-    }
+    /* Nobody was heard for so long: the 10 bits of an entry may have come round */
+    if (now > before + TABLE_UNITS && sweep_is_mine(table, now))
+        sweep(table, true);
+    while (before < now &&
+           !__atomic_compare_exchange_n(&table->now, &before, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    if (now >= __atomic_load_n(&table->swept, __ATOMIC_RELAXED) + SWEEP_UNITS && sweep_is_mine(table, now))
+        sweep(table, false);
 }
 
 /* A free place in the bucket, NULL when it has none; `free` counts them. */
@@ -74,7 +101,7 @@ static uint64_t *bucket_place(uint64_t *bucket, unsigned *free)
 
     *free = 0;
     for (unsigned i = TABLE_WAYS; i-- > 0;) {
-        if (!bucket[i]) {
+        if (!__atomic_load_n(&bucket[i], __ATOMIC_RELAXED)) {
             place = &bucket[i];
             ++*free;
         }
@@ -93,20 +120,41 @@ static uint64_t *place_find(const struct table *table, uint64_t key)
     return second_free > first_free ? second : first;
 }
 
-void table_learn_changed(struct table *table, uint64_t *entry, uint64_t key, unsigned port)
+/* One more entry: true when there may be. */
+static bool used_reserve(struct table *table)
 {
-    if (entry) {
-        if ((*entry & TABLE_PORT_MASK) != port && !table_expired(table, *entry))
-            table->moved++;
-    } else {
-        if (table->used == table->limit && table->swept != table->now)
-            sweep(table); /* at most once a unit */
-        entry = table->used < table->limit ? place_find(table, key) : NULL;
-        if (!entry) {
-            table->refused++;
-            return;
-        }
-        table->used++;
+    if (__atomic_fetch_add(&table->used, 1, __ATOMIC_RELAXED) < table->limit)
+        return true;
+    __atomic_fetch_sub(&table->used, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+static void insert(struct table *table, uint64_t word, uint64_t key)
+{
+    uint64_t now = table_now(table), nothing = 0;
+    bool room = used_reserve(table);
+
+    if (!room && sweep_is_mine(table, now)) { /* at most once a unit */
+        sweep(table, false);
+        room = used_reserve(table);
     }
-    *entry = key | (table->now & 1023) << 6 | port;
+    uint64_t *place = room ? place_find(table, key) : NULL;
+    if (!place)
+        __atomic_fetch_add(&table->refused, 1, __ATOMIC_RELAXED);
+    if (room && (!place || !__atomic_compare_exchange_n(place, &nothing, word, false, __ATOMIC_RELAXED,
+                                                        __ATOMIC_RELAXED)))
+        __atomic_fetch_sub(&table->used, 1, __ATOMIC_RELAXED);
+}
+
+void table_learn_changed(struct table *table, uint64_t *entry, uint64_t word, uint64_t key, unsigned port)
+{
+    uint64_t next = key | (table_now(table) & 1023) << 6 | port;
+
+    if (!entry) {
+        insert(table, next, key);
+        return;
+    }
+    bool moved = (word & TABLE_PORT_MASK) != port && !table_expired(table, word);
+    if (__atomic_compare_exchange_n(entry, &word, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) && moved)
+        __atomic_fetch_add(&table->moved, 1, __ATOMIC_RELAXED);
 }

@@ -7,16 +7,26 @@
  * is written once per unit, and an entry is compared, refreshed and expired by looking at its own word alone.
  *
  * Invariants
- *   1. An address is in at most one entry. No entry has a group address or the address 0; the word 0 is a
- *      free place.
+ *   1. An address is in at most one entry (but see below). No entry has a group address or the address 0; the word
+ *      0 is a free place.
  *   2. `used` = entries that are not 0 <= `limit`. There are at least four places for every entry allowed, so
  *      that two full buckets are an accident that does not happen by itself.
- *   3. No entry is older than 1023 units, which is what its 10 bits can tell: sweeps come every 64 units, and
- *      a table that slept for longer than an entry lives is emptied.
+ *   3. No entry is older than 991 units, which is what its 10 bits can tell: sweeps come every 64 units, and
+ *      a table that slept for longer than an entry lives is emptied. The 32 other values are of entries from the future.
  *   4. table_learn writes nothing when address, port and unit are what the entry already says.
  *
  * The multiplier is chosen at each start, so that nobody can prepare addresses that all share their buckets.
- * Plain C: test/host/test_switch_table.c runs it on the host. One thread uses a table at a time.
+ * Plain C: test/host/test_switch_table.c runs it on the host.
+ *
+ * Any number of threads use a table at once, without a lock; all calls but table_init. An entry is read and written as a whole.
+ * What a thread decides by a word that it saw, it writes by compare-and-exchange; when another was quicker, it leaves it at
+ * that, and the station's next frame comes to the same place. What follows:
+ *   - Two threads that learn one new address at once may find two places for it. All find the same one from then on; the other
+ *     is never refreshed, so it expires no later and is swept. Until then it takes one of the `limit`.
+ *   - A thread may have read the time before another moved it on and refreshed an entry: that comes from the future then, and has
+ *     not expired.
+ *   - In the moment in which one thread empties a table that slept, another may still find what was in it.
+ * test/host/table_threads.c runs it on threads, under the thread sanitizer.
  */
 #ifndef APPS_SWITCH_TABLE_H
 #define APPS_SWITCH_TABLE_H
@@ -28,6 +38,7 @@
 #define TABLE_WAYS      4
 #define TABLE_PORTS     64
 #define TABLE_UNITS     256 /* in the ageing time */
+#define TABLE_AGES      992 /* that an entry can have: the other values of its 10 bits are of the future */
 #define TABLE_PORT_MASK 63
 #define TABLE_NO_PORT   (-1)
 
@@ -37,9 +48,12 @@ struct table {
     unsigned shift;      /* 64 - bits of a bucket's number */
     unsigned mask;       /* buckets - 1 */
     uint64_t unit_ns;
-    uint64_t now;   /* units since some moment: the time of all calls until the next table_time_set */
-    uint64_t swept; /* value of `now` at the last sweep */
-    unsigned limit, used;
+    unsigned limit;
+    /* (atomic) What follows. */
+    unsigned used;
+    uint64_t
+        now; /* units since some moment: the time of all calls until the next table_time_set; never goes back */
+    uint64_t swept;   /* value of `now` at the last sweep: who moves it on makes one */
     uint64_t moved;   /* stations that were seen at another port than before */
     uint64_t refused; /* addresses not learned because the table, or both their buckets, were full */
 };
@@ -61,8 +75,8 @@ void table_init(struct table *table, uint64_t *slots, unsigned limit, uint64_t a
 /* Sets the time for the calls that follow. Once a batch: a division; every 64 units a sweep of the table. */
 void table_time_set(struct table *table, uint64_t now_ns);
 
-/* The slow part of table_learn: something is to be written, or room to be found. */
-void table_learn_changed(struct table *table, uint64_t *entry, uint64_t key, unsigned port);
+/* The slow part of table_learn: `word`, seen at `entry`, is to be replaced; or NULL and 0, and room is to be found. */
+void table_learn_changed(struct table *table, uint64_t *entry, uint64_t word, uint64_t key, unsigned port);
 
 /*
  * Bits that choose the buckets: a product, folded so that addresses in a row are not spread in a row, and multiplied.
@@ -84,44 +98,51 @@ static inline uint64_t *table_bucket_second(const struct table *table, uint64_t 
     return table->slots + (hash >> 36 & table->mask) * TABLE_WAYS;
 }
 
-static inline uint64_t *table_bucket_find(uint64_t *bucket, uint64_t key)
+/* Where in the bucket the address is, and the word that was seen there; NULL when it is not. */
+static inline uint64_t *table_bucket_find(uint64_t *bucket, uint64_t key, uint64_t *word)
 {
 #pragma GCC unroll 4
     for (unsigned i = 0; i < TABLE_WAYS; i++)
-        if ((bucket[i] ^ key) < 0x10000)
+        if (((*word = __atomic_load_n(&bucket[i], __ATOMIC_RELAXED)) ^ key) < 0x10000)
             return &bucket[i];
     return NULL;
 }
 
 /* Where the address is, NULL when it is nowhere. The entry may have expired. */
-static inline uint64_t *table_find(const struct table *table, uint64_t key)
+static inline uint64_t *table_find(const struct table *table, uint64_t key, uint64_t *word)
 {
     uint64_t hash = table_hash(table, key);
-    uint64_t *entry = table_bucket_find(table_bucket_first(table, hash), key);
+    uint64_t *entry = table_bucket_find(table_bucket_first(table, hash), key, word);
 
-    return entry ? entry : table_bucket_find(table_bucket_second(table, hash), key);
+    return entry ? entry : table_bucket_find(table_bucket_second(table, hash), key, word);
+}
+
+static inline uint64_t table_now(const struct table *table)
+{
+    return __atomic_load_n(&table->now, __ATOMIC_RELAXED);
 }
 
 static inline bool table_expired(const struct table *table, uint64_t entry)
 {
-    return ((table->now - (entry >> 6)) & 1023) > TABLE_UNITS;
+    return ((table_now(table) - (entry >> 6)) & 1023) - (TABLE_UNITS + 1) < TABLE_AGES - (TABLE_UNITS + 1);
 }
 
 /* The station `key` was seen at `port`. The caller has made sure that it is a station's address: no group, not 0. */
 static inline void table_learn(struct table *table, uint64_t key, unsigned port)
 {
-    uint64_t *entry = table_find(table, key);
+    uint64_t word, *entry = table_find(table, key, &word);
 
-    if (!entry || *entry != (key | (table->now & 1023) << 6 | port))
-        table_learn_changed(table, entry, key, port);
+    if (!entry || word != (key | (table_now(table) & 1023) << 6 | port))
+        table_learn_changed(table, entry, word, key, port);
 }
 
 /* The port of a station, TABLE_NO_PORT when it is not known (any more). */
 static inline int table_lookup(const struct table *table, uint64_t key)
 {
-    const uint64_t *entry = table_find(table, key);
+    uint64_t word;
 
-    return entry && !table_expired(table, *entry) ? (int)(*entry & TABLE_PORT_MASK) : TABLE_NO_PORT;
+    return table_find(table, key, &word) && !table_expired(table, word) ? (int)(word & TABLE_PORT_MASK)
+                                                                        : TABLE_NO_PORT;
 }
 
 #endif
