@@ -26,6 +26,7 @@ UNITS = {
     "core": "test_core",
     "ledger": "test_ledger",
     "string": "test_string",
+    "flow": "test_flow",
 }
 
 REACH = r"can reach page \d+, which (it does not own|nobody with its table owns)"

@@ -12,6 +12,12 @@ def test_switch_table(build, run_program):
     run_program(build.host("test_switch_table"))
 
 
+@named("host-table-threads")
+def test_table_threads(build, run_program):
+    """The same table, used by several lanes at once."""
+    assert "done" in run_program(build.host("table_threads"))
+
+
 @named("host-message-library")
 def test_message_library(build, run_program):
     run_program(build.host("test_message_library"))
