@@ -189,6 +189,19 @@ static inline void arch_dmb_oshld(void)
     __asm__ volatile("dmb oshld" ::: "memory");
 }
 
+/* ---- Words that others read or write at the same time ---- */
+
+/* A relaxed atomic store and load. As a volatile access each is one instruction with an offset; GCC makes two of an atomic one. */
+static inline void arch_word_store(uint64_t *word, uint64_t value)
+{
+    *(volatile uint64_t *)word = value;
+}
+
+static inline uint64_t arch_word_load(const uint64_t *word)
+{
+    return *(const volatile uint64_t *)word;
+}
+
 /* ---- Exclusive accesses ---- */
 
 /* See below: the whole word is compared. */
@@ -229,6 +242,29 @@ static inline bool arch_word_replace(uint64_t *word, uint64_t mask, uint64_t exp
                  : other);
     return true;
 other:
+    return false;
+}
+
+/*
+ * One attempt to change a word that other CPUs change too: when its bits in `mask` are `is`, those in `flip` are turned over, with
+ * acquire and release. False: they are not, or another CPU was quicker, or the CPU lost the word for no reason; nothing has
+ * changed, and the caller looks at the word itself. Seven instructions, where the compiler's compare-and-swap and the looks
+ * before it are eleven. Masks and values that are immediates take no register.
+ */
+static inline bool arch_word_flip(uint64_t *word, uint64_t mask, uint64_t is, uint64_t flip)
+{
+    __asm__ goto("ldaxr x16, [%0]\n\t"
+                 "and x17, x16, %1\n\t"
+                 "cmp x17, %2\n\t"
+                 "b.ne %l[no]\n\t"
+                 "eor x16, x16, %3\n\t"
+                 "stlxr w17, x16, [%0]\n\t"
+                 "cbnz w17, %l[no]" ::"r"(word),
+                 "rL"(mask), "rI"(is), "r"(flip)
+                 : "x16", "x17", "cc", "memory"
+                 : no);
+    return true;
+no:
     return false;
 }
 

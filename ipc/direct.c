@@ -10,6 +10,7 @@
 #include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/page_state.h"
+#include "ipc/plain.h"
 #include "ipc/policy.h"
 #include "ipc/port.h"
 #include "ipc/request.h"
@@ -23,49 +24,6 @@
 #include "mm/pagetable.h"
 #include "mm/space.h"
 #include "mm/unmap.h"
-
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
-/* A part of a straight line, not a function of its own. */
-#define INLINE static inline __attribute__((always_inline))
-
-/* The header of a message as it is copied: struct baton_message, in words. */
-struct header {
-    uint64_t shape; /* length, inline_offset, inline_length, pieces, flags */
-    uint64_t type;  /* and source, in the upper half */
-    uint64_t reply;
-    uint64_t tag;
-} __attribute__((may_alias));
-_Static_assert(offsetof(struct baton_message, inline_offset) == 4 &&
-                   offsetof(struct baton_message, inline_length) == 5 &&
-                   offsetof(struct baton_message, pieces) == 6 &&
-                   offsetof(struct baton_message, flags) == 7 &&
-                   offsetof(struct baton_message, source) == 12 &&
-                   offsetof(struct baton_message, reply) == 16 && offsetof(struct baton_message, tag) == 24 &&
-                   sizeof(struct header) == BATON_HEADER_BYTES,
-               "struct header is the header of struct baton_message");
-
-INLINE unsigned inline_offset(uint64_t shape)
-{
-    return shape >> 32 & 0xff;
-}
-
-INLINE unsigned inline_length(uint64_t shape)
-{
-    return shape >> 40 & 0xff;
-}
-
-INLINE unsigned piece_count(uint64_t shape)
-{
-    return shape >> 48 & 0xff;
-}
-
-/* Two words of inline data. */
-struct pair {
-    uint64_t low, high;
-} __attribute__((may_alias));
-
-/* A piece as one word: page, offset and flags, length. */
-typedef uint64_t piece_word __attribute__((may_alias));
 
 /* ---- What a service names ---- */
 
@@ -86,52 +44,6 @@ INLINE struct port *port_of(const struct service *service, uint64_t number, uint
     return handle->port;
 }
 
-/* A struct baton_message that the service may write to, or NULL. */
-INLINE struct baton_message *place(const struct service *service, uint64_t address)
-{
-    return address & 7 ? NULL : transfer_place(service, address, sizeof(struct baton_message));
-}
-
-/* The header, copied once; only the copy is looked at. False when it contradicts itself. */
-INLINE bool header_read(struct header *to, const struct baton_message *from)
-{
-    const struct header *words = (const void *)from;
-
-    to->shape = __atomic_load_n(&words->shape, __ATOMIC_RELAXED);
-    to->type = (uint32_t)__atomic_load_n(&words->type, __ATOMIC_RELAXED);
-    to->tag = __atomic_load_n(&words->tag, __ATOMIC_RELAXED);
-    return inline_offset(to->shape) + inline_length(to->shape) <= BATON_INLINE_BYTES &&
-           piece_count(to->shape) <= BATON_PIECES && !(to->shape >> 56);
-}
-
-INLINE void header_write(struct baton_message *to, const struct header *header, uint32_t source,
-                         uint64_t token)
-{
-    struct header *words = (void *)to;
-
-    words->shape = header->shape;
-    words->type = header->type | (uint64_t)source << 32;
-    words->reply = token;
-    words->tag = header->tag;
-}
-
-/* The inline bytes in use, and no others. */
-INLINE void inline_copy(struct baton_message *to, const struct baton_message *from, uint64_t shape)
-{
-    unsigned offset = inline_offset(shape), length = inline_length(shape);
-
-    if (!length)
-        return;
-    if (LIKELY(!((offset | length) & 15))) {
-        struct pair *out = (void *)(to->data + offset);
-        const struct pair *in = (const void *)(from->data + offset);
-        for (const struct pair *end = in + length / sizeof *in; in < end; in++, out++)
-            *out = *in;
-    } else {
-        memcpy(to->data + offset, from->data + offset, length);
-    }
-}
-
 /* ---- Send ---- */
 
 /* No 32-bit length, whatever inline bytes are added to it. */
@@ -143,8 +55,8 @@ INLINE uint64_t pieces_read(struct baton_message *to, const struct baton_message
     uint64_t length = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        uint64_t word = __atomic_load_n((const piece_word *)&from->piece[i], __ATOMIC_RELAXED);
-        *(piece_word *)&to->piece[i] = word;
+        uint64_t word = __atomic_load_n((const plain_piece *)&from->piece[i], __ATOMIC_RELAXED);
+        *(plain_piece *)&to->piece[i] = word;
         uint32_t bytes = word >> 48, offset = word >> 32 & BATON_PIECE_OFFSET_MASK;
         if (word >> 32 & 0xffff & ~(BATON_PIECE_OFFSET_MASK | BATON_PIECE_READ_ONLY) || !bytes ||
             offset + bytes > BATON_PAGE_BYTES)
@@ -190,15 +102,15 @@ static __attribute__((noinline)) bool pages_give(struct service *service, struct
 INLINE bool fill(struct service *service, struct message *message, const struct baton_message *from,
                  uint32_t source, unsigned how, const struct space *to)
 {
-    struct header header;
+    struct plain_header header;
 
-    if (!header_read(&header, from))
+    if (!plain_header_read(&header, from))
         return false;
-    unsigned count = piece_count(header.shape);
-    if (inline_length(header.shape) + pieces_read(&message->abi, from, count) != (uint32_t)header.shape)
+    unsigned count = plain_piece_count(header.shape);
+    if (plain_inline_length(header.shape) + pieces_read(&message->abi, from, count) != (uint32_t)header.shape)
         return false;
-    header_write(&message->abi, &header, source, 0);
-    inline_copy(&message->abi, from, header.shape);
+    plain_header_write(&message->abi, &header, source, 0);
+    plain_inline_copy(&message->abi, from, header.shape);
     struct cpu *cpu = cpu_self();
     unsigned sent = 0;
     while (sent < count && !(how & TRANSFER_COPY) &&
@@ -210,7 +122,7 @@ INLINE bool fill(struct service *service, struct message *message, const struct 
     } else if (count) {
         __atomic_fetch_sub(&service->space->pages, count, __ATOMIC_RELAXED);
     }
-    cpu->counters[COUNT_INLINE_BYTES] += inline_length(header.shape);
+    cpu->counters[COUNT_INLINE_BYTES] += plain_inline_length(header.shape);
     return true;
 }
 
@@ -235,7 +147,7 @@ static int64_t send_by_value(struct service *service, struct port *port, struct 
 bool direct_in(struct service *service, uint64_t address, struct message *message, uint32_t source,
                unsigned how, const struct space *to)
 {
-    const struct baton_message *from = how & ~PAGE_SEND_TRUSTED ? NULL : place(service, address);
+    const struct baton_message *from = how & ~PAGE_SEND_TRUSTED ? NULL : plain_place(service, address);
 
     return LIKELY(from) && fill(service, message, from, source, how, to);
 }
@@ -245,7 +157,7 @@ int64_t direct_send(struct service *service, const uint64_t *args)
     uint32_t source = 0;
     struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
     bool plain = port && !args[2] && !(args[3] & ~BATON_TRUSTED) && unwatched();
-    const struct baton_message *from = LIKELY(plain) ? place(service, args[1]) : NULL;
+    const struct baton_message *from = LIKELY(plain) ? plain_place(service, args[1]) : NULL;
     struct message *message = LIKELY(from) ? message_take() : NULL;
 
     if (!LIKELY(message))
@@ -319,9 +231,9 @@ INLINE void pages_map(struct space *space, const struct baton_piece *piece, unsi
 /* Writes a plain message to where the service wants it. The object is still the caller's, without pages. */
 INLINE int put(struct service *service, struct baton_message *to, struct message *message, uint64_t flags)
 {
-    const struct header *header = (const void *)&message->abi;
+    const struct plain_header *header = (const void *)&message->abi;
     struct cpu *cpu = cpu_self();
-    unsigned count = piece_count(header->shape), taken = 0;
+    unsigned count = plain_piece_count(header->shape), taken = 0;
 
     while (taken < count &&
            LIKELY(page_receive_plain(cpu, service->space->number, &message->abi.piece[taken])))
@@ -336,16 +248,16 @@ INLINE int put(struct service *service, struct baton_message *to, struct message
     if (count && flags & BATON_IMMEDIATE_ACCESS)
         pages_map(service->space, message->abi.piece, count);
     for (unsigned i = 0; i < count; i++)
-        *(piece_word *)&to->piece[i] = *(const piece_word *)&message->abi.piece[i];
-    *(struct header *)(void *)to = *header;
-    inline_copy(to, &message->abi, header->shape);
-    cpu->counters[COUNT_INLINE_BYTES] += inline_length(header->shape);
+        *(plain_piece *)&to->piece[i] = *(const plain_piece *)&message->abi.piece[i];
+    *(struct plain_header *)(void *)to = *header;
+    plain_inline_copy(to, &message->abi, header->shape);
+    cpu->counters[COUNT_INLINE_BYTES] += plain_inline_length(header->shape);
     return 0;
 }
 
 int direct_out(struct service *service, uint64_t address, struct message *message, uint64_t flags)
 {
-    struct baton_message *to = LIKELY(is_plain(message)) ? place(service, address) : NULL;
+    struct baton_message *to = LIKELY(is_plain(message)) ? plain_place(service, address) : NULL;
 
     return LIKELY(to) ? put(service, to, message, flags) : DIRECT_NOT;
 }
@@ -436,7 +348,7 @@ INLINE struct baton_message *receive_place(const struct service *service, const 
     *port = port_of(service, args[0], RIGHT_RECEIVE, &source);
     bool plain =
         *port && !(args[3] & ~flags) && (!owned || owned < service->space->page_limit) && unwatched();
-    return LIKELY(plain) ? place(service, args[1]) : NULL;
+    return LIKELY(plain) ? plain_place(service, args[1]) : NULL;
 }
 
 int64_t direct_receive(struct service *service, const uint64_t *args)
@@ -467,24 +379,24 @@ INLINE struct thread *receiver_waiting(const struct cpu *cpu, const struct port 
 
 /* From one service's memory to that of another, whose thread waits for it. */
 INLINE void hand_over(struct cpu *cpu, struct service *from, struct thread *to,
-                      const struct baton_message *message, const struct header *header, uint32_t source,
+                      const struct baton_message *message, const struct plain_header *header, uint32_t source,
                       uint64_t token)
 {
     struct baton_message *out = to->direct;
 
-    header_write(out, header, source, token);
-    inline_copy(out, message, header->shape);
+    plain_header_write(out, header, source, token);
+    plain_inline_copy(out, message, header->shape);
     to->direct = NULL;
-    cpu->counters[COUNT_INLINE_BYTES] += inline_length(header->shape);
+    cpu->counters[COUNT_INLINE_BYTES] += plain_inline_length(header->shape);
     from->counts[cpu->number].messages_out++;
     to->service->counts[cpu->number].messages_in++;
 }
 
 /* Inline data alone, in a message that does not contradict itself: no pieces and no flags, and the length is the data's. */
-INLINE bool header_read_inline(struct header *header, const struct baton_message *from)
+INLINE bool header_read_inline(struct plain_header *header, const struct baton_message *from)
 {
-    return LIKELY(header_read(header, from) && !(header->shape >> 48) &&
-                  inline_length(header->shape) == (uint32_t)header->shape);
+    return LIKELY(plain_header_read(header, from) && !(header->shape >> 48) &&
+                  plain_inline_length(header->shape) == (uint32_t)header->shape);
 }
 
 int64_t direct_rpc(struct service *service, const uint64_t *args)
@@ -492,13 +404,13 @@ int64_t direct_rpc(struct service *service, const uint64_t *args)
     struct cpu *cpu = cpu_self();
     struct thread *self = cpu->current;
     uint32_t source = 0;
-    struct header header;
+    struct plain_header header;
     struct port *port = port_of(service, args[0], RIGHT_SEND, &source);
     bool plain =
         port && !(args[3] & ~(BATON_TRUSTED | BATON_IMMEDIATE_ACCESS | BATON_TRUST_SENDER)) && unwatched();
     struct thread *receiver = LIKELY(plain) ? receiver_waiting(cpu, port) : NULL;
-    struct baton_message *from = LIKELY(receiver) ? place(service, args[1]) : NULL;
-    struct baton_message *to = args[1] == args[2] ? from : place(service, args[2]);
+    struct baton_message *from = LIKELY(receiver) ? plain_place(service, args[1]) : NULL;
+    struct baton_message *to = args[1] == args[2] ? from : plain_place(service, args[2]);
 
     if (!LIKELY(from && to) || !header_read_inline(&header, from))
         return syscall_rpc(service, args);
@@ -527,7 +439,7 @@ int64_t direct_rpc(struct service *service, const uint64_t *args)
 INLINE struct thread *answer(struct service *service, uint64_t token, const struct baton_message *from)
 {
     struct cpu *cpu = cpu_self();
-    struct header header;
+    struct plain_header header;
     struct thread *caller = rpc_caller(token);
     bool here = caller && caller->cpu == cpu->number && caller->direct && !caller->direct_port;
 
@@ -542,7 +454,7 @@ INLINE struct thread *answer(struct service *service, uint64_t token, const stru
 int64_t direct_reply(struct service *service, const uint64_t *args)
 {
     bool plain = !(args[2] & ~BATON_TRUSTED) && unwatched();
-    struct thread *caller = LIKELY(plain) ? answer(service, args[0], place(service, args[1])) : NULL;
+    struct thread *caller = LIKELY(plain) ? answer(service, args[0], plain_place(service, args[1])) : NULL;
 
     if (!LIKELY(caller))
         return syscall_reply(service, args);

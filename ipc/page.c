@@ -32,7 +32,7 @@ void page_region_init(uint64_t phys, uint32_t count)
     page_table_count = count;
     page_region_phys = phys;
     for (uint32_t i = 0; i < count; i++) {
-        page_table[i].previous = PAGE_NOBODY;
+        page_table[i].handed = page_handed(0, PAGE_NOBODY);
         page_table[i].state = STATE_FILLER(PAGE_NOBODY);
     }
     books_init(count);
@@ -186,7 +186,7 @@ void page_take_over(uint32_t number, unsigned space, uint64_t keep, uint64_t set
         next = (state & keep) | STATE_OWNER(space) | STATE_TOTAL(1) | set;
     } while (
         !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    page_note_change(page);
+    page_note_change(page, arch_counter_peek());
 }
 
 int page_get(struct space *space, uint32_t *pages, unsigned count)

@@ -114,7 +114,7 @@ static void pages_take_bound(const uint32_t *pages, unsigned count, uint32_t boo
             next = (state & STATE_CACHED) | taken;
         } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELEASE,
                                               __ATOMIC_RELAXED));
-        __atomic_store_n(&page->changed, now, __ATOMIC_RELAXED);
+        page_note_change(page, now);
         *list = (struct baton_piece){.page = number, .length = PAGE_SIZE};
     }
 }
@@ -300,7 +300,7 @@ int book_unbind(struct space *space, uint32_t number, struct baton_piece *pieces
         bound_untouch(sums, bound, pieces[i].page);
         page_state = bound_state(bound, space, page_state, true);
         page->slots[0].space = space->number;
-        page_note_change(page);
+        page_note_change(page, arch_counter_peek());
         page_unlock(page, page_state);
     }
     page_unlock(book, list_close(book, list, state));
@@ -431,7 +431,7 @@ static void pages_free_untouched(const struct baton_piece *list, unsigned count,
 {
     struct page *const table = page_table;
     uint32_t freed[BATON_BATCH];
-    uint64_t now = arch_counter_peek();
+    uint64_t handed = page_handed(arch_counter_peek(), space);
 
     for (unsigned i = 0; i < count; i++) {
         struct page *page = &table[freed[i] = list[i].page];
@@ -441,8 +441,7 @@ static void pages_free_untouched(const struct baton_piece *list, unsigned count,
             next = state & ~(STATE_OWNER(63) | STATE_TOTAL(0xffff));
         } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELEASE,
                                               __ATOMIC_RELAXED));
-        __atomic_store_n(&page->previous, (uint8_t)space, __ATOMIC_RELAXED);
-        __atomic_store_n(&page->changed, now, __ATOMIC_RELAXED);
+        page_note_handed(page, handed);
     }
     for (unsigned i = 0; ledger_noting(cpu_self()) && i < count; i++) {
         ledger_note(cpu_self(), LEDGER_RELEASE, space, freed[i], 0);

@@ -285,8 +285,8 @@ void page_describe(uint32_t number, struct page_info *info)
     uint64_t flags = arch_irq_save();
     uint64_t state = page_lock(page);
 
-    *info = (struct page_info){.previous = __atomic_load_n(&page->previous, __ATOMIC_RELAXED),
-                               .changed = __atomic_load_n(&page->changed, __ATOMIC_RELAXED)};
+    uint64_t handed = arch_word_load(&page->handed);
+    *info = (struct page_info){.previous = handed & 63, .changed = handed >> 6};
     owners_describe(page, info);
     bool bound = page_is_bound(state);
     struct unmap_record record = *page_record(page);

@@ -21,18 +21,22 @@
 #include "mm/space.h"
 #include "mm/unmap.h"
 
+/*
+ * What a hand-over looks at is in one row of bits, at receive from bit 0 to PENDING, at send from HULL around to TOTAL: a row is an
+ * immediate of an AND instruction.
+ */
 #define STATE_LOCK    (1ull << 0)
 #define STATE_SHARED  (1ull << 1)  /* more than one owning space: they are in the slots */
-#define STATE_MAPPED  (1ull << 2)  /* some table has it mapped: see the record */
-#define STATE_CACHED  (1ull << 3)  /* page 8 */
-#define STATE_DEVICE  (1ull << 4)  /* in a receive ring: the device may write to it */
-#define STATE_PENDING (1ull << 5)  /* some unmap may not be complete: see the record */
-#define STATE_BOOK    (1ull << 60) /* it lists other pages: ipc/page_book.h */
+#define STATE_BOOK    (1ull << 2)  /* it lists other pages: ipc/page_book.h */
+#define STATE_MAPPED  (1ull << 3)  /* some table has it mapped: see the record */
+#define STATE_PENDING (1ull << 26) /* some unmap may not be complete: see the record */
+#define STATE_CACHED  (1ull << 27) /* page 8 */
+#define STATE_DEVICE  (1ull << 28) /* in a receive ring: the device may write to it */
 
-#define STATE_OWNER(space)     ((uint64_t)(space) << 6)
-#define STATE_FILLER(space)    ((uint64_t)(space) << 12)
-#define STATE_TOTAL(count)     ((uint64_t)(count) << 18)
-#define STATE_HULL(start, end) ((uint64_t)(start) << 34 | (uint64_t)(end) << 47)
+#define STATE_OWNER(space)     ((uint64_t)(space) << 4)
+#define STATE_TOTAL(count)     ((uint64_t)(count) << 10)
+#define STATE_FILLER(space)    ((uint64_t)(space) << 29)
+#define STATE_HULL(start, end) ((uint64_t)(start) << 38 | (uint64_t)(end) << 51)
 
 /* What tells that a page has one ownership, by whom, that nobody holds its lock, and that it is no book. */
 #define STATE_OWNED (STATE_LOCK | STATE_SHARED | STATE_OWNER(63) | STATE_TOTAL(0xffff))
@@ -46,27 +50,27 @@
 
 static inline uint8_t state_owner(uint64_t state)
 {
-    return state >> 6 & 63;
+    return state >> 4 & 63;
 }
 
 static inline uint8_t state_filler(uint64_t state)
 {
-    return state >> 12 & 63;
+    return state >> 29 & 63;
 }
 
 static inline uint32_t state_total(uint64_t state)
 {
-    return state >> 18 & 0xffff;
+    return state >> 10 & 0xffff;
 }
 
 static inline uint32_t state_hull_start(uint64_t state)
 {
-    return state >> 34 & 8191;
+    return state >> 38 & 8191;
 }
 
 static inline uint32_t state_hull_end(uint64_t state)
 {
-    return state >> 47 & 8191;
+    return state >> 51 & 8191;
 }
 
 #define PAGE_SLOTS     10 /* spaces that can own one page at once */
@@ -79,33 +83,45 @@ struct slot {
 };
 
 struct page {
-    uint64_t state;   /* (atomic) */
-    uint64_t changed; /* (atomic) when the owner changed last: for reports, see page_note_change */
-    uint8_t previous; /* (atomic) who gave it up last: likewise */
-    uint8_t used;     /* (lock) slots in use */
+    uint64_t state; /* (atomic) */
+    uint64_t
+        handed; /* (atomic) when the owner changed last, and who gave the page up: for reports, see page_note_giver */
+    uint8_t used; /* (lock) slots in use */
     bool ready; /* kept for a receive ring, in nobody's hands: free, whatever the word says (page_device.c) */
-    uint8_t reserved;
+    uint8_t reserved[2];
     uint32_t next;                 /* in a limbo: the page behind (ipc/page_limbo.c) */
     struct slot slots[PAGE_SLOTS]; /* (lock) */
 };
 _Static_assert(sizeof(struct page) == 64, "one cache line a page");
-_Static_assert(SPACES_MAX <= PAGE_BOUND && PAGE_BOUND < PAGE_NOBODY, "those are no spaces");
+_Static_assert(SPACES_MAX <= PAGE_BOUND && PAGE_BOUND < PAGE_NOBODY && PAGE_NOBODY < 64,
+               "those are no spaces");
 
 extern struct page *page_table;
 extern struct unmap_record *page_records;
 extern uint32_t page_table_count;
 extern struct pool page_pool;
 
-/* Written by whoever has just changed the owner, with or without the lock: a report may pair those of two changes. */
-static inline void page_note_change(struct page *page)
+/* That at `now`, in counter ticks, `giver` gave a page up. Who moves many pages makes one of these for all of them. */
+static inline uint64_t page_handed(uint64_t now, unsigned giver)
 {
-    __atomic_store_n(&page->changed, arch_counter_peek(), __ATOMIC_RELAXED);
+    return now << 6 | giver;
+}
+
+/* Written by whoever has just changed the owner, with or without the lock. */
+static inline void page_note_handed(struct page *page, uint64_t handed)
+{
+    arch_word_store(&page->handed, handed);
 }
 
 static inline void page_note_giver(struct page *page, unsigned space)
 {
-    __atomic_store_n(&page->previous, (uint8_t)space, __ATOMIC_RELAXED);
-    page_note_change(page);
+    page_note_handed(page, page_handed(arch_counter_peek(), space));
+}
+
+/* The owner is another one, and nobody gave the page up: who did so before stays. */
+static inline void page_note_change(struct page *page, uint64_t now)
+{
+    page_note_handed(page, page_handed(now, arch_word_load(&page->handed) & 63));
 }
 
 static inline uint32_t page_number(const struct page *page)
@@ -139,6 +155,24 @@ static inline bool page_plainly_not_owner(const struct page *page, unsigned spac
 }
 
 /*
+ * The common case of a hand-over, and no more of it than the state word: for loops over many pages, which count and note them
+ * (page_note_handed) by themselves. `owner` is STATE_OWNER() of the space. False: nothing was done, it is another case.
+ *
+ * At send, of a piece that is all of the hull, as a frame's is which goes on as it came; at receive, of any piece.
+ */
+static inline bool page_send_flip(struct page *page, uint64_t owner, uint64_t hull)
+{
+    return !seed(SEED_PENDING_LOST) &&
+           arch_word_flip(&page->state, STATE_SOLE | STATE_MAPPED | STATE_HULL(8191, 8191),
+                          STATE_TOTAL(1) | owner | hull, owner);
+}
+
+static inline bool page_receive_flip(struct page *page, uint64_t owner)
+{
+    return arch_word_flip(&page->state, STATE_SOLE | STATE_PENDING | STATE_MAPPED, STATE_TOTAL(1), owner);
+}
+
+/*
  * Hand-overs in the common case: the page is owned by `space` alone, mapped nowhere, and nothing about it is pending that the
  * other side must know. False: nothing was done; page_send, page_receive.
  */
@@ -168,12 +202,8 @@ static inline bool page_send_plain(struct cpu *cpu, unsigned space, const struct
 static inline bool page_receive_plain(struct cpu *cpu, unsigned space, struct baton_piece *piece)
 {
     struct page *page = &page_table[piece->page];
-    uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next = state | STATE_OWNER(space);
-    bool plain = (state & (STATE_SOLE | STATE_PENDING | STATE_MAPPED)) == STATE_TOTAL(1);
 
-    if (__builtin_expect(!plain || !__atomic_compare_exchange_n(&page->state, &state, next, true,
-                                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
-                         0))
+    if (__builtin_expect(!page_receive_flip(page, STATE_OWNER(space)), 0))
         return false;
     piece->offset &= BATON_PIECE_OFFSET_MASK;
     page_note_giver(page, 0);

@@ -101,9 +101,9 @@ class Spaces(Shown):
 
 def state_fields(state):
     """The state word of a page: the shifts of ipc/page_state.h."""
-    return {"locked": state & 1, "shared": state >> 1 & 1, "mapped": state >> 2 & 1, "cached": state >> 3 & 1,
-            "device": state >> 4 & 1, "owner": state >> 6 & 63, "filler": state >> 12 & 63, "total": state >> 18 & 0xFFFF,
-            "start": state >> 34 & 8191, "end": state >> 47 & 8191}
+    return {"locked": state & 1, "shared": state >> 1 & 1, "mapped": state >> 3 & 1, "cached": state >> 27 & 1,
+            "device": state >> 28 & 1, "owner": state >> 4 & 63, "filler": state >> 29 & 63, "total": state >> 10 & 0xFFFF,
+            "start": state >> 38 & 8191, "end": state >> 51 & 8191}
 
 
 def owners(page, fields):
@@ -161,7 +161,7 @@ class Pages(Shown):
         for which in range(count):
             at = which * size + offset
             state = int.from_bytes(memory[at:at + 8], "little")
-            owner = -2 if not state >> 18 & 0xFFFF else -1 if state >> 1 & 1 else state >> 6 & 63
+            owner = -2 if not state >> 10 & 0xFFFF else -1 if state >> 1 & 1 else state >> 4 & 63
             found[owner] = found.get(owner, 0) + 1
         names = {-2: "free", -1: "several spaces"}
         rows(["pages", "owner"], [[found[owner], names.get(owner) or f"space {space_name(owner)}"]

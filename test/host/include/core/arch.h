@@ -147,6 +147,16 @@ static inline void arch_dmb_oshld(void)
     machine_barrier(MACHINE_DMB);
 }
 
+static inline void arch_word_store(uint64_t *word, uint64_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t arch_word_load(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
 static inline bool arch_word_replace(uint64_t *word, uint64_t mask, uint64_t expected, uint64_t next)
 {
     uint64_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
@@ -155,6 +165,14 @@ static inline bool arch_word_replace(uint64_t *word, uint64_t mask, uint64_t exp
         if (__atomic_compare_exchange_n(word, &old, next, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             return true;
     return false;
+}
+
+static inline bool arch_word_flip(uint64_t *word, uint64_t mask, uint64_t is, uint64_t flip)
+{
+    uint64_t now = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+    return (now & mask) == is &&
+           __atomic_compare_exchange_n(word, &now, now ^ flip, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static inline void arch_pte_store(uint64_t *entry, uint64_t value)

@@ -178,6 +178,15 @@ static void send_back(struct baton_message *message, int port)
         baton_log("FAILED: partner could not send");
 }
 
+static void pair_back(struct baton_message *message)
+{
+    struct baton_message second = *message, *const pair[] = {message, &second};
+
+    second.tag++;
+    if (baton_send_batch(to_side, pair, 2, 0, BATON_FOREVER) != 2)
+        baton_log("FAILED: partner could not send two");
+}
+
 static void obey(struct baton_message *message)
 {
     switch (message->type) {
@@ -186,6 +195,9 @@ static void obey(struct baton_message *message)
         break;
     case ECHO_SIDE:
         send_back(message, to_side);
+        break;
+    case PAIR_SIDE:
+        pair_back(message);
         break;
     case SUM:
         answer(message, sum_of(message));

@@ -10,6 +10,7 @@
 enum command {
     ECHO = 1,  /* send it back as it is */
     ECHO_SIDE, /* the same, to tester.side */
+    PAIR_SIDE, /* send it back to tester.side, and another like it, by one call */
     SUM,       /* rpc: the answer's tag is the sum of all bytes */
     HOLD,      /* keep it */
     HELD_SUM,  /* rpc: the sum of all bytes of all that is held, which is freed */

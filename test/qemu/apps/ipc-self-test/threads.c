@@ -190,6 +190,56 @@ static void wander_all(void)
     go_to(0);
 }
 
+/*
+ * The list of buffers changes while a thread waits with it: the kernel writes where it has looked, or reports a buffer that it finds
+ * wrong, and to no other place.
+ */
+static struct baton_message waiting_for[2];
+static struct baton_message *volatile waiting_list[2];
+
+static void wait_for_two(void *argument)
+{
+    (void)argument;
+    int result = baton_receive_batch(side, (struct baton_message *const *)waiting_list, 2, 0, BATON_FOREVER);
+    CHECK(result >= 1 && result <= 2 && waiting_for[0].tag == 71);
+    for (int i = 0; i < result; i++)
+        CHECK(baton_message_free(&waiting_for[i]) == 0);
+    CHECK(result == 2 || (baton_receive(side, &waiting_for[1], 0, BATON_FOREVER) == 1 &&
+                          baton_message_free(&waiting_for[1]) == 0));
+    __atomic_fetch_sub(&running, 1, __ATOMIC_RELEASE);
+}
+
+static void list_changes(struct baton_message *first, struct baton_message *second)
+{
+    struct baton_message message;
+
+    waiting_list[0] = &waiting_for[0];
+    waiting_list[1] = &waiting_for[1];
+    __atomic_fetch_add(&running, 1, __ATOMIC_RELAXED);
+    CHECK(baton_thread_start(wait_for_two, NULL, 0) > 0);
+    baton_sleep(20000000); /* it waits */
+    waiting_list[0] = first;
+    waiting_list[1] = second;
+    baton_message_init(&message, 0);
+    message.tag = 71;
+    message.type = PAIR_SIDE;
+    CHECK(baton_send(partner, &message, 0, BATON_FOREVER) == 1);
+    while (__atomic_load_n(&running, __ATOMIC_ACQUIRE))
+        baton_sleep(1000000);
+}
+
+static void lists_change(void)
+{
+    struct baton_message *const wrong[] = {NULL, (struct baton_message *)(uintptr_t)test_threads,
+                                           (struct baton_message *)((char *)&waiting_for[1] + 1)};
+
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        list_changes(wrong[i], &waiting_for[1]);
+        list_changes(&waiting_for[0], wrong[i]);
+        list_changes(wrong[i], wrong[i]);
+    }
+}
+
 void test_threads(void)
 {
     CHECK(baton_thread_start(work, NULL, 1000) == BATON_EINVAL);
@@ -198,4 +248,5 @@ void test_threads(void)
     start_many();
     page_seen_elsewhere();
     wander_all();
+    lists_change();
 }
