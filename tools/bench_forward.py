@@ -5,19 +5,18 @@
 Each guest is booted twice for each number of CPUs: once as fast as QEMU can, for rates and latencies; once with time that
 follows the instructions, for counts (tools/rig.py). A run that is not in order gives no figure (tools/trial.py).
 """
+import itertools
 import socket
 import statistics
 import time
 
-from tools import baton_guest, bench_forward_report as report, bench_throughput, rig, trial
+from tools import baton_guest, bench_forward_report as report, bench_options, bench_throughput, rig, trial
 from tools.common import Failure, say
 from tools.progress import Progress
 from tools.trial import Refused
 
 NAME = "forward"
 TEXT = "frames through an appliance: rate, latency, instructions"
-SIZES, WINDOWS, DIRECTIONS, CPUS = ["60", "512", "1514", "imix"], [1, 32, 256], ["one", "both"], [1, 2, 4]
-VERSUS_SIZES, VERSUS_WINDOWS, VERSUS_DIRECTIONS, VERSUS_CPUS = ["60", "1514"], [1, 256], ["one"], [1]
 RUNS, SECONDS = 3, 0.4
 WARM = 1000            # frames of each flow before anything is counted
 WARM_ALONE = 100       # the same with one frame under way at a time
@@ -27,45 +26,10 @@ ASLEEP = 0.2           # of a processor, at most, while no frame comes
 CEILING_SECONDS = 0.2
 
 
-def fits(guest, other):
-    """Whether two guests do the same work: both route, or neither does; who only passes on is set beside all."""
-    return guest.routed == other.routed or not other.routed and other.polls
-
-
-class Rigs:
-    """The guests of one measurement, each booted when its first turn comes, and paused when it is another one's."""
-
-    def __init__(self, cpus, counting, fault):
-        self.cpus, self.counting, self.fault = cpus, counting, fault
-        self.booted, self.awake = {}, None
-
-    def turn(self, guest):
-        if guest.name not in self.booted:
-            self.rest()
-            self.booted[guest.name] = rig.Rig(guest, self.cpus, self.counting, self.fault)
-        elif self.awake != guest.name:
-            self.rest()
-            self.booted[guest.name].resume()
-        self.awake = guest.name
-        return self.booted[guest.name]
-
-    def rest(self):
-        if self.awake in self.booted:
-            self.booted[self.awake].pause()
-        self.awake = None
-
-    def drop(self, guest):
-        """After a run that was not in order: the next one begins with a fresh boot."""
-        if guest.name in self.booted:
-            self.booted.pop(guest.name).close()
-
-    def close(self):
-        for one in self.booted.values():
-            one.close()
-
-
 class Case:
     """One row for each guest: frames of a size, so many at once, one way or both, through so many CPUs."""
+
+    PARTS = ("cpus", "sizes", "windows", "directions")
 
     def __init__(self, cpus, size, window, directions):
         self.cpus, self.size, self.window, self.directions = cpus, size, window, directions
@@ -126,12 +90,7 @@ class Measurement:
     def __init__(self, options, guests):
         self.options, self.guests = options, guests
         self.absent, self.commands, self.refused, self.rows = [], {}, [], []
-        versus = bool(options.versus)
-        self.cases = [Case(cpus, size, window, directions)
-                      for cpus in options.cpus or (VERSUS_CPUS if versus else CPUS)
-                      for size in options.sizes or (VERSUS_SIZES if versus else SIZES)
-                      for window in options.windows or (VERSUS_WINDOWS if versus else WINDOWS)
-                      for directions in options.directions or (VERSUS_DIRECTIONS if versus else DIRECTIONS)]
+        self.cases = [Case(*case) for case in itertools.product(*[bench_options.chosen(options, name) for name in Case.PARTS])]
         self.runs, self.seconds = options.runs or RUNS, options.seconds or SECONDS
         self.progress = Progress(len(self.cases) * len(guests) * (self.runs + 1))
         self.found = {(case, guest.name): {"runs": []} for case in self.cases for guest in guests}
@@ -141,7 +100,7 @@ class Measurement:
         if isinstance(guest, baton_guest.Baton):
             raise why
         self.guests.remove(guest)
-        self.absent.append({"peer": guest.name, "why": str(why).splitlines()[0]})
+        self.absent.append({"peer": guest.name, "why": rig.brief(why)})
 
     def attempt(self, rigs, guest, case, work):
         """Does one piece of work with a guest, unless its row has been refused already."""
@@ -159,7 +118,7 @@ class Measurement:
             self.lose(guest, why)
 
     def rates(self, cpus):
-        rigs = Rigs(cpus, False, self.options.spoil)
+        rigs = rig.Rigs(cpus, False, self.options.spoil)
         try:
             for case in (case for case in self.cases if case.cpus == cpus):
                 for _ in range(self.runs):
@@ -178,7 +137,7 @@ class Measurement:
         found["runs"].append(rate_of(one, case, self.seconds))
 
     def counts(self, cpus):
-        rigs = Rigs(cpus, True, self.options.spoil)
+        rigs = rig.Rigs(cpus, True, self.options.spoil)
         try:
             for guest in list(self.guests):
                 for case in (case for case in self.cases if case.cpus == cpus):
@@ -196,7 +155,7 @@ class Measurement:
             guest = next((guest for guest in self.guests if guest.name == name), None)
             if not guest:
                 continue
-            key = {"guest": name, "title": guest.title, "cpus": case.cpus, "size": case.size, "window": case.window,
+            key = {"guest": name, "title": guest.title, "routed": bool(guest.routed), "polls": guest.polls, "cpus": case.cpus, "size": case.size, "window": case.window,
                    "directions": case.directions}
             if "refused" in found:
                 self.refused.append({**key, "why": found["refused"]})
@@ -205,11 +164,7 @@ class Measurement:
 
     def work(self):
         for cpus in dict.fromkeys(case.cpus for case in self.cases):
-            if not self.progress.live:
-                say(f"{report.cpus_text(cpus)}: rates")
             self.rates(cpus)
-            if not self.progress.live:
-                say(f"{report.cpus_text(cpus)}: instructions")
             self.counts(cpus)
         self.progress.clear()
         self.finish()
@@ -258,7 +213,7 @@ def prepare(options, preset):
     absent = []
     for kind in versus:
         for other in peers.of(kind):
-            if not any(fits(guest, other) for guest in guests):
+            if not any(rig.alike(guest, other) for guest in guests):
                 continue
             try:
                 other.prepare()

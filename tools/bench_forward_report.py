@@ -71,7 +71,8 @@ def comparisons(rows):
     for same in by_case(rows).values():
         for mine in (row for row in same if row["guest"].startswith(BATON)):
             for other in (row for row in same if not row["guest"].startswith(BATON)):
-                yield mine, other
+                if mine["routed"] == other["routed"] or other["polls"]:
+                    yield mine, other
 
 
 def show_ratios(rows):

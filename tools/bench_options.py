@@ -7,6 +7,9 @@ IPC = ["policy", "kind", "bytes", "touch"]
 FORWARD = ["appliance", "sizes", "windows", "directions", "runs", "seconds", "versus", "throughput"]
 OWN = {"ipc": IPC, "forward": FORWARD}
 SMALLEST, LARGEST = 60, 1514
+# What forward measures when nothing is said: by itself, and beside others, each of which takes as long as Baton
+ALONE = {"sizes": ["60", "512", "1514", "imix"], "windows": [1, 32, 256], "directions": ["one", "both"], "cpus": [1, 2, 4]}
+BESIDE = {"sizes": ["60", "1514"], "windows": [1, 256], "directions": ["one"], "cpus": [1]}
 
 
 def number(low, high, kind=int):
@@ -83,6 +86,10 @@ def add_forward(group):
                             "Repeatable. Then sizes are 60,1514, windows 1,256, directions one, CPUs 1, unless said")
     group.add_argument("--throughput", action="store_true", default=None,
                        help="instead: the highest rate without loss (RFC 2544), for each size")
+
+
+def chosen(options, name):
+    return getattr(options, name) or (BESIDE if options.versus else ALONE)[name]
 
 
 def check(options, names):

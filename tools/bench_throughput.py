@@ -8,8 +8,8 @@ their time, since the socket was full, and before that in frames that wait in th
 under way than the NICs' rings hold. What the generator itself was too late for, since the host gave it no time, was not offered:
 the rate is that of the frames which were, and a trial in which too much is missing tells nothing.
 """
-from tools import baton_guest, bench_forward_report as report, trial
-from tools.common import Failure, say
+from tools import baton_guest, bench_forward_report as report, bench_options, rig, trial
+from tools.common import Failure
 from tools.progress import Progress
 from tools.table import rows as table
 from tools.trial import Refused
@@ -54,13 +54,11 @@ def halve(low, high, passes):
 
 class Search:
     def __init__(self, options, guests):
-        from tools import bench_forward as forward
         self.options, self.guests = options, guests
         self.rows, self.refused, self.absent, self.commands = [], [], [], {}
         self.seconds = options.seconds or TRIAL_SECONDS
-        self.sizes = options.sizes or (forward.VERSUS_SIZES if options.versus else forward.SIZES)
+        self.sizes = bench_options.chosen(options, "sizes")
         self.cpus, self.directions = options.cpus or [1], options.directions or ["one"]
-        self.rigs = forward.Rigs
         self.progress = Progress(len(self.sizes) * len(self.cpus) * len(self.directions) * len(guests))
 
     def try_rate(self, one, key, rate, trials):
@@ -90,8 +88,6 @@ class Search:
 
     def one_row(self, rigs, guest, key):
         self.progress.step(f"{guest.name}, {key['size']}, {key['directions']}, {report.cpus_text(key['cpus'])}")
-        if not self.progress.live:
-            say(f"{guest.name}, {key['size']}, {key['directions']}, {report.cpus_text(key['cpus'])}")
         try:
             one = rigs.turn(guest)
             self.commands.setdefault(f"{guest.name}, {report.cpus_text(one.cpus)}", one.text())
@@ -104,11 +100,11 @@ class Search:
             if isinstance(guest, baton_guest.Baton):
                 raise
             self.guests.remove(guest)
-            self.absent.append({"peer": guest.name, "why": str(why).splitlines()[0]})
+            self.absent.append({"peer": guest.name, "why": rig.brief(why)})
 
     def work(self):
         for cpus in self.cpus:
-            rigs = self.rigs(cpus, False, self.options.spoil)
+            rigs = rig.Rigs(cpus, False, self.options.spoil)
             try:
                 for size in self.sizes:
                     for directions in self.directions:

@@ -29,6 +29,17 @@ QUIET_PAUSE = 0.05
 IDLE_SECONDS = 0.5
 
 
+def alike(guest, other):
+    """Whether two guests do the same work: both route, or neither does; who polls and only passes on is set beside all."""
+    return guest.routed == other.routed or not other.routed and other.polls
+
+
+def brief(why):
+    """Of a message with a console's last lines: what is the matter, and the last of them."""
+    lines = [line.strip("| ") for line in str(why).splitlines() if line.strip("| ")]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
+
+
 class Monitor:
     """QEMU's QMP on a pair of sockets, so that no file is left."""
 
@@ -44,8 +55,14 @@ class Monitor:
         self.command("qmp_capabilities")
 
     def command(self, name, **arguments):
-        self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+            self.file.flush()
+            return self.answer(name)
+        except OSError:
+            raise Failure("QEMU has ended") from None
+
+    def answer(self, name):
         while True:
             line = self.file.readline()
             if not line:
@@ -79,7 +96,7 @@ class Rig:
         try:
             for pair in pairs:
                 pair[1].close()
-            self.monitor.begin()
+            self.begin_monitor()
             guest.wait_ready(self.machine)
             threads = [cpu["thread-id"] for cpu in self.monitor.command("query-cpus-fast")]
             self.threads = [pathlib.Path(f"/proc/{self.machine.process.pid}/task/{thread}/schedstat") for thread in threads]
@@ -88,6 +105,13 @@ class Rig:
         except BaseException:
             self.close()
             raise
+
+    def begin_monitor(self):
+        try:
+            self.monitor.begin()
+        except Failure:
+            self.machine.kill()
+            raise Failure(f"QEMU did not start: {self.machine.errors.strip()}") from None
 
     def text(self):
         """The command line as it could be typed, but for the sockets' numbers."""
@@ -136,3 +160,35 @@ class Rig:
         for end in self.ends:
             end.close()
         self.folder.cleanup()
+
+
+class Rigs:
+    """The guests of one measurement, each booted when its first turn comes, and paused when it is another one's."""
+
+    def __init__(self, cpus, counting, fault):
+        self.cpus, self.counting, self.fault = cpus, counting, fault
+        self.booted, self.awake = {}, None
+
+    def turn(self, guest):
+        if guest.name not in self.booted:
+            self.rest()
+            self.booted[guest.name] = Rig(guest, self.cpus, self.counting, self.fault)
+        elif self.awake != guest.name:
+            self.rest()
+            self.booted[guest.name].resume()
+        self.awake = guest.name
+        return self.booted[guest.name]
+
+    def rest(self):
+        if self.awake in self.booted:
+            self.booted[self.awake].pause()
+        self.awake = None
+
+    def drop(self, guest):
+        """After a run that was not in order: the next one begins with a fresh boot."""
+        if guest.name in self.booted:
+            self.booted.pop(guest.name).close()
+
+    def close(self):
+        for one in self.booted.values():
+            one.close()
