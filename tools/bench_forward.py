@@ -24,6 +24,8 @@ COUNTED = 10000        # frames of each flow under the instruction counter
 COUNTED_ALONE = 2000   # the same with one frame under way at a time
 ASLEEP = 0.2           # of a processor, at most, while no frame comes
 CEILING_SECONDS = 0.2
+POLLING_COUNTS = 3     # of a guest that polls, the least of which is taken
+WAYS = {"plain": False, "one_insn_per_tb": True}
 
 
 class Case:
@@ -70,15 +72,27 @@ def per_frame(result, before, after):
             "bytes_copied": grown("copied", "payload_bytes", "inline_bytes")}
 
 
+def count_once(one, case, single):
+    one.single(single)
+    result, before, after = trial.run(one, case.size, case.directions, window=case.window, warm=case.warm(),
+                                      frames=case.warm() + case.counted(), count=one.counter)
+    return result["instructions_per_frame"], per_frame(result, before, after)
+
+
 def counts_of(one, case):
-    """The same traffic counted in both ways; the counters are those of the way that took fewer instructions."""
+    """
+    The same traffic counted in both ways; the counters are those of the way that took fewer instructions. A guest that polls
+    counts what it does while nothing comes: with one frame at a time that is all but the work, and else the host must not be late,
+    so the least of a few counts is taken.
+    """
     ways = {}
-    for way, single in (("plain", False), ("one_insn_per_tb", True)):
-        one.single(single)
-        result, before, after = trial.run(one, case.size, case.directions, window=case.window, warm=case.warm(),
-                                          frames=case.warm() + case.counted(), count=one.counter)
-        ways[way] = (result["instructions_per_frame"], per_frame(result, before, after))
-    lower = min(ways, key=lambda way: ways[way][0])
+    for way, single in WAYS.items():
+        if one.guest.polls and case.window == 1:
+            ways[way] = (None, dict.fromkeys(report.COUNTERS))
+        else:
+            again = POLLING_COUNTS if one.guest.polls else 1
+            ways[way] = min((count_once(one, case, single) for _ in range(again)), key=lambda found: found[0])
+    lower = min(ways, key=lambda way: ways[way][0] or 0)
     return {"instructions": {**{way: figure for way, (figure, _) in ways.items()}, "lower": ways[lower][0]}, **ways[lower][1]}
 
 

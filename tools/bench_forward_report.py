@@ -67,6 +67,10 @@ def in_turns(mine, other):
     return [a / b for a, b in zip(mine["frames_per_second"]["runs"], other["frames_per_second"]["runs"]) if b]
 
 
+def quotient(mine, other):
+    return f"{mine / other:.2f}" if mine and other else "-"
+
+
 def comparisons(rows):
     for same in by_case(rows).values():
         for mine in (row for row in same if row["guest"].startswith(BATON)):
@@ -82,7 +86,7 @@ def show_ratios(rows):
         body.append([mine["guest"], other["guest"], mine["size"], str(mine["window"]), mine["directions"], str(mine["cpus"]),
                      f"{statistics.median(rates):.2f}", f"{min(rates):.2f} .. {max(rates):.2f}",
                      f"{mine['latency_us']['median'] / other['latency_us']['median']:.2f}",
-                     f"{mine['instructions']['lower'] / other['instructions']['lower']:.2f}"])
+                     quotient(mine["instructions"]["lower"], other["instructions"]["lower"])])
     if body:
         print("\nhow many times the other's figure; rates run against run, as they were taken in turns:\n")
         print("\n".join(table(["", "beside", "size", "window", "ways", "CPUs", "frames/s", "spread", "latency", "instructions"],
