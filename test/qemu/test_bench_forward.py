@@ -1,4 +1,5 @@
 """./baton bench forward: the form of what it writes, that its numbers add up, and that it refuses what it must not show."""
+import argparse
 import copy
 import json
 import os
@@ -265,12 +266,16 @@ def test_versus(tmp_path):
 
 @named("bench-forward-usage")
 def test_usage():
+    parser = argparse.ArgumentParser()
+    bench_options.add(parser)
     for words in (["--sizes", "59"], ["--sizes", "1515"], ["--sizes", "60,big"], ["--windows", "0"], ["--directions", "none"],
-                  ["--cpus", "9"], ["--runs", "0"], ["--seconds", "0"], ["--versus", "windows"], ["--appliance", "bridge"],
-                  ["--policy", "dash"]):
-        assert "baton" in bench("forward", *words, status=2)
+                  ["--cpus", "9"], ["--runs", "0"], ["--seconds", "0"], ["--versus", "windows"], ["--appliance", "bridge"]):
+        with pytest.raises(SystemExit) as caught:
+            parser.parse_args(["forward", *words])
+        assert caught.value.code == 2
+    assert parser.parse_args(["forward", "--sizes", "60,imix,60"]).sizes == ["60", "imix"]
     assert "--windows goes with forward" in bench("ipc", "--windows", "1", status=2)
-    assert "--throughput goes with forward" in bench("ipc", "--throughput", status=2)
+    assert "--policy goes with ipc" in bench("forward", "--policy", "dash", status=2)
 
 
 @named("bench-forward-defaults")
