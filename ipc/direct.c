@@ -173,7 +173,7 @@ int64_t direct_send(struct service *service, const uint64_t *args)
     if (!LIKELY(!(how & TRANSFER_COPY)))
         return send_by_value(service, port, message, args);
     if (!LIKELY(port_send_one(port, message)))
-        return syscall_send_filled(service, port, &message, 1, false, args[4]);
+        return syscall_send_filled(service, port, &message, 1, message_pages(message), false, args[4]);
     service->counts[cpu_number()].messages_out++;
     return 1;
 }

@@ -129,7 +129,7 @@ INLINE bool other_in(const struct pages *pages, struct baton_message *to, const 
 }
 
 unsigned plain_send(struct service *service, const uint64_t *addresses, struct message *const *messages,
-                    unsigned count, uint32_t source)
+                    unsigned count, uint32_t source, uint32_t *pages_sent)
 {
     const struct memory memory = memory_of(service, sizeof(struct baton_message));
     const char *const linear = service->data_linear;
@@ -156,6 +156,7 @@ unsigned plain_send(struct service *service, const uint64_t *addresses, struct m
     struct cpu *cpu = cpu_self();
     unsigned moved = count_moved(cpu, (unsigned)done, &others);
     cpu->counters[COUNT_TLB_SKIPPED] += moved;
+    *pages_sent += moved;
     if (moved)
         __atomic_fetch_sub(&service->space->pages, moved, __ATOMIC_RELAXED);
     return (unsigned)done;
@@ -221,7 +222,7 @@ INLINE bool other_out(const struct pages *pages, struct baton_message *to, const
 }
 
 unsigned plain_receive(struct service *service, const uint64_t *addresses, struct message *const *messages,
-                       unsigned count)
+                       unsigned count, uint32_t *pages_received)
 {
     char *const linear = service->data_linear - service->writable_start;
     const struct pages pages = pages_of(service->space, 0);
@@ -245,6 +246,7 @@ unsigned plain_receive(struct service *service, const uint64_t *addresses, struc
         }
     }
     unsigned moved = count_moved(cpu_self(), (unsigned)done, &others);
+    *pages_received += moved;
     if (moved)
         __atomic_fetch_add(&service->space->pages, moved, __ATOMIC_RELAXED);
     return (unsigned)done;

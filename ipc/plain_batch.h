@@ -15,19 +15,19 @@ struct message;
 struct service;
 
 /*
- * As transfer_in: fills `messages` from the structs that `addresses` name. Returns how many are filled. `addresses` may be the
+ * As transfer_in: fills `messages` from the structs that `addresses` name. Returns how many are filled; adds their pages to *pages. `addresses` may be the
  * service's own memory: each is read once. What `source` says is written into each. Cost: about 55 instructions for a frame of 60
  * bytes, 85 for one with a page.
  */
 unsigned plain_send(struct service *service, const uint64_t *addresses, struct message *const *messages,
-                    unsigned count, uint32_t source);
+                    unsigned count, uint32_t source, uint32_t *pages);
 
 /*
- * As transfer_out: returns how many are written, which are still the caller's, without pages. `addresses`: each was checked by
+ * As transfer_out: returns how many are written, adding their pages to *pages, which are still the caller's, without pages. `addresses`: each was checked by
  * plain_writable(). Cost: about 40 and 60 instructions.
  */
 unsigned plain_receive(struct service *service, const uint64_t *addresses, struct message *const *messages,
-                       unsigned count);
+                       unsigned count, uint32_t *pages);
 
 /*
  * Copies addresses of what messages are to be received into, `bytes` each, while they are aligned and lie in the service's data or

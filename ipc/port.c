@@ -105,7 +105,7 @@ void port_sender_remove(struct port *port, struct thread *thread)
 
 /* ---- Sending and taking ---- */
 
-static uint32_t pages_in(struct message *const *messages, unsigned count)
+uint32_t port_pages_of(struct message *const *messages, unsigned count)
 {
     uint32_t pages = 0;
 
@@ -114,18 +114,39 @@ static uint32_t pages_in(struct message *const *messages, unsigned count)
     return pages;
 }
 
+/* Places from number `first` on that lie in a row, at most `count`. */
+static unsigned row_of(const struct port *port, uint32_t first, unsigned count)
+{
+    uint32_t behind = port->capacity - (first & (port->capacity - 1));
+
+    return count < behind ? count : behind;
+}
+
+/* Messages of places in a row, up to the first that is not published. */
+static unsigned row_take(struct message **place, struct message **messages, unsigned count)
+{
+    struct message **const end = place + count, **const begin = place;
+
+    for (; place < end; place++) {
+        struct message *message = __atomic_load_n(place, __ATOMIC_RELAXED);
+        if (!message)
+            break;
+        *messages++ = message;
+        __atomic_store_n(place, NULL, __ATOMIC_RELAXED);
+    }
+    return (unsigned)(place - begin);
+}
+
 /* Up to `count` messages from the head on. Under take_lock. */
 static unsigned head_take(struct port *port, struct message **messages, unsigned count)
 {
-    uint32_t mask = port->capacity - 1, taken = 0, head = port->head;
+    uint32_t mask = port->capacity - 1, taken = 0, row, got, head = port->head;
 
-    for (; taken < count; taken++) {
-        struct message **place = &port->ring[(head + taken) & mask];
-        messages[taken] = __atomic_load_n(place, __ATOMIC_RELAXED);
-        if (!messages[taken])
-            break;
-        __atomic_store_n(place, NULL, __ATOMIC_RELAXED);
-    }
+    do {
+        row = row_of(port, head + taken, count - taken);
+        got = row_take(&port->ring[(head + taken) & mask], messages + taken, row);
+        taken += got;
+    } while (got == row && taken < count);
     /* release: the places are NULL before anyone can reserve them again */
     __atomic_store_n(&port->head, head + taken, __ATOMIC_RELEASE);
     return taken;
@@ -144,7 +165,7 @@ static void port_drain(struct port *port)
         arch_dmb_ish(); /* else what the messages hold may be read before the pointers were */
         service_taken(messages, count);
         __atomic_fetch_add(&port->dropped, count, __ATOMIC_RELAXED);
-        __atomic_fetch_sub(&port->pages, pages_in(messages, count), __ATOMIC_RELAXED);
+        __atomic_fetch_sub(&port->pages, port_pages_of(messages, count), __ATOMIC_RELAXED);
         for (unsigned i = 0; i < count; i++)
             message_drop(messages[i]);
     } while (count);
@@ -162,13 +183,12 @@ static unsigned pages_within(const struct port *port, struct message *const *mes
 }
 
 /* How many of the messages may be queued as far as their pages go; counts those pages. */
-static unsigned pages_reserve(struct port *port, struct message *const *messages, unsigned count)
+static unsigned pages_reserve(struct port *port, struct message *const *messages, unsigned count,
+                              uint32_t pages)
 {
-    uint32_t pages = pages_in(messages, count);
-
     if (pages > port->capacity) {
         count = pages_within(port, messages, count);
-        pages = pages_in(messages, count);
+        pages = port_pages_of(messages, count);
     }
     if (!pages || __atomic_fetch_add(&port->pages, pages, __ATOMIC_RELAXED) < port->capacity)
         return count;
@@ -198,21 +218,40 @@ static unsigned places_reserve(struct port *port, unsigned count, uint32_t *firs
     return count;
 }
 
+/* Publishes messages in the places from number `first` on, which are the sender's. */
+static void places_fill(struct port *port, uint32_t first, struct message *const *messages, unsigned count)
+{
+    uint32_t mask = port->capacity - 1;
+
+    while (count) {
+        unsigned row = row_of(port, first, count);
+        struct message **place = &port->ring[first & mask];
+        for (struct message **end = place + row; place < end; place++)
+            __atomic_store_n(place, *messages++, __ATOMIC_RELAXED);
+        first += row;
+        count -= row;
+    }
+}
+
 int port_send(struct port *port, struct message *const *messages, unsigned count)
 {
-    uint32_t first, mask = port->capacity - 1;
+    return port_send_counted(port, messages, count, port_pages_of(messages, count));
+}
+
+int port_send_counted(struct port *port, struct message *const *messages, unsigned count, uint32_t pages)
+{
+    uint32_t first;
 
     if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
         return BATON_EDEAD;
-    count = pages_reserve(port, messages, count);
+    count = pages_reserve(port, messages, count, pages);
     unsigned sent = count ? places_reserve(port, count, &first) : 0;
     if (sent < count)
-        __atomic_fetch_sub(&port->pages, pages_in(messages + sent, count - sent), __ATOMIC_RELAXED);
+        __atomic_fetch_sub(&port->pages, port_pages_of(messages + sent, count - sent), __ATOMIC_RELAXED);
     if (!sent)
         return BATON_EFULL;
     arch_dmb_ishst(); /* else the receiver may see a pointer before what it points to */
-    for (unsigned i = 0; i < sent; i++)
-        __atomic_store_n(&port->ring[(first + i) & mask], messages[i], __ATOMIC_RELAXED);
+    places_fill(port, first, messages, sent);
     arch_dmb_ish(); /* else we may look for waiting receivers before they can see the messages (port 3, 4) */
     waiters_wake(&port->receivers);
     if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
@@ -220,23 +259,33 @@ int port_send(struct port *port, struct message *const *messages, unsigned count
     return (int)sent;
 }
 
-unsigned port_take(struct port *port, struct message **messages, unsigned count)
+unsigned port_take_begin(struct port *port, struct message **messages, unsigned count)
 {
     if (__atomic_load_n(&port->head, __ATOMIC_RELAXED) == __atomic_load_n(&port->tail, __ATOMIC_RELAXED))
         return 0;
     spin_lock(&port->take_lock);
     unsigned taken = head_take(port, messages, count);
     spin_unlock(&port->take_lock);
-    if (!taken)
-        return 0;
     /* Else what the messages hold may be read before the pointers were */
     arch_dmb_ishld();
     service_taken(messages, taken);
-    uint32_t pages = pages_in(messages, taken);
+    return taken;
+}
+
+void port_take_end(struct port *port, uint32_t pages)
+{
     if (pages)
         __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */
     waiters_wake(&port->senders);
+}
+
+unsigned port_take(struct port *port, struct message **messages, unsigned count)
+{
+    unsigned taken = port_take_begin(port, messages, count);
+
+    if (taken)
+        port_take_end(port, port_pages_of(messages, taken));
     return taken;
 }
 
@@ -259,7 +308,7 @@ static __attribute__((noinline)) bool not_sent(struct port *port, uint32_t pages
 /* As port_send, but for the batch; no calls in the common case. */
 bool port_send_one(struct port *port, struct message *message)
 {
-    uint32_t pages = pages_in(&message, 1), capacity = port->capacity, tail;
+    uint32_t pages = port_pages_of(&message, 1), capacity = port->capacity, tail;
 
     if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
         return false;
@@ -309,7 +358,7 @@ struct message *port_take_one(struct port *port)
     if (!message)
         return NULL;
     arch_dmb_ishld(); /* else what the message holds may be read before the pointer was */
-    uint32_t pages = pages_in(&(struct message *){message}, 1);
+    uint32_t pages = port_pages_of(&(struct message *){message}, 1);
     if (pages)
         __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */

@@ -75,6 +75,16 @@ int port_send(struct port *port, struct message *const *messages, unsigned count
  */
 unsigned port_take(struct port *port, struct message **messages, unsigned count);
 
+/*
+ * The same for who knows already what port_pages_of() would find by looking at each message: what message_pages() says of all of them
+ * together. A take is in two then: port_take_end is told of what port_take_begin gave; until then the pages are counted as queued,
+ * and no sender is woken.
+ */
+int port_send_counted(struct port *port, struct message *const *messages, unsigned count, uint32_t pages);
+unsigned port_take_begin(struct port *port, struct message **messages, unsigned count);
+void port_take_end(struct port *port, uint32_t pages);
+uint32_t port_pages_of(struct message *const *messages, unsigned count);
+
 /* The same for one message: true when the port took it. One message, or NULL. */
 bool port_send_one(struct port *port, struct message *message);
 struct message *port_take_one(struct port *port);

@@ -33,6 +33,7 @@ struct batch {
     uint64_t addresses[BATON_BATCH]; /* of the service's messages, copied */
     struct message *messages[BATON_BATCH];
     unsigned count;
+    uint32_t pages;  /* in the messages that are filled, as message_pages() says */
     unsigned buffer; /* bytes of each, where messages are received */
     bool first_plain,
         plain;     /* the first of the addresses, and all of them, lie in data or heap: for plain_receive */
@@ -47,6 +48,7 @@ static inline void batch_one(struct batch *batch, uint64_t address)
     batch->addresses[0] = address;
     batch->list = batch->addresses;
     batch->count = 1;
+    batch->pages = 0;
     batch->plain = batch->first_plain = false;
 }
 
@@ -95,12 +97,15 @@ void batch_undo(struct service *service, const struct batch *batch, unsigned ind
                 const struct space *to);
 
 /* Station 7: into the port; waits for room until `deadline`. Returns how many went, or an error when none
- * did. */
+ * did. `pages`: of all of them together. */
 int batch_send(struct service *service, struct port *port, struct message *const *messages, unsigned count,
-               uint64_t timeout);
+               uint32_t pages, uint64_t timeout);
 
-/* Station 4: messages to the service's memory, from the front; what cannot be received is dropped with its
- * error. */
-int batch_deliver(struct service *service, struct batch *batch, unsigned count, uint64_t flags);
+/*
+ * Station 4: messages to the service's memory, from the front; what cannot be received is dropped with its error. They are taken from
+ * `port`, by port_take_begin; NULL: from none.
+ */
+int batch_deliver(struct service *service, struct port *port, struct batch *batch, unsigned count,
+                  uint64_t flags);
 
 #endif

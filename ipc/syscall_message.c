@@ -74,11 +74,11 @@ int batch_fill(struct service *service, struct batch *batch, uint32_t source, un
     while (!result && filled < got) {
         unsigned before = filled;
         if (plain)
-            filled +=
-                plain_send(service, batch->list + filled, batch->messages + filled, got - filled, source);
+            filled += plain_send(service, batch->list + filled, batch->messages + filled, got - filled,
+                                 source, &batch->pages);
         plain = filled > before; /* else the next one is most likely not plain either */
         if (filled < got && !(result = message_fill(service, batch, filled, source, flags, to)))
-            filled++;
+            batch->pages += message_pages(batch->messages[filled++]);
     }
     unmap_flush();
     message_free(batch->messages + filled, got - filled);
@@ -103,10 +103,10 @@ void batch_undo(struct service *service, const struct batch *batch, unsigned ind
 }
 
 int batch_send(struct service *service, struct port *port, struct message *const *messages, unsigned count,
-               uint64_t timeout)
+               uint32_t pages, uint64_t timeout)
 {
     struct thread *self = thread_self();
-    int result = port_send(port, messages, count);
+    int result = port_send_counted(port, messages, count, pages);
 
     if (result != BATON_EFULL && (result < 0 || (unsigned)result == count))
         return result;
@@ -129,9 +129,9 @@ int batch_send(struct service *service, struct port *port, struct message *const
 }
 
 int64_t syscall_send_filled(struct service *service, struct port *port, struct message *const *messages,
-                            unsigned count, bool duplicate, uint64_t timeout)
+                            unsigned count, uint32_t pages, bool duplicate, uint64_t timeout)
 {
-    int sent = batch_send(service, port, messages, count, timeout);
+    int sent = batch_send(service, port, messages, count, pages, timeout);
 
     for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < count; i++) {
         transfer_undo(service, messages[i], duplicate);
@@ -146,7 +146,7 @@ int64_t syscall_send_filled(struct service *service, struct port *port, struct m
 static int64_t send_by_value(struct service *service, struct port *port, const struct batch *batch,
                              unsigned count, bool duplicate, uint64_t timeout)
 {
-    int sent = batch_send(service, port, batch->messages, count, timeout);
+    int sent = batch_send(service, port, batch->messages, count, batch->pages, timeout);
 
     for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < count; i++)
         batch_undo(service, batch, i, duplicate, port->receiver->space);
@@ -187,7 +187,7 @@ static int64_t send_call(struct service *service, const uint64_t *args, bool lis
         observe_send(port, batch.messages, (unsigned)filled);
     int64_t sent = batch.by_value ? send_by_value(service, port, &batch, (unsigned)filled, duplicate, args[4])
                                   : syscall_send_filled(service, port, batch.messages, (unsigned)filled,
-                                                        duplicate, args[4]);
+                                                        batch.pages, duplicate, args[4]);
     service_uncharge(service, granted - (sent > 0 ? (unsigned)sent : 0));
     return sent;
 }
@@ -240,7 +240,7 @@ static unsigned take_queued(struct service *service, struct port *port, struct b
 
     if (count)
         count = (unsigned)buffers_check(service, batch, from, 1, count);
-    return count ? port_take(port, batch->messages, count) : 0;
+    return count ? port_take_begin(port, batch->messages, count) : 0;
 }
 
 /* Takes at least one message, waiting for it until `timeout` is over; returns how many, or an error. */
@@ -279,9 +279,11 @@ static int message_deliver(struct service *service, uint64_t address, struct mes
                                 : result;
 }
 
-int batch_deliver(struct service *service, struct batch *batch, unsigned count, uint64_t flags)
+int batch_deliver(struct service *service, struct port *port, struct batch *batch, unsigned count,
+                  uint64_t flags)
 {
     unsigned delivered = 0, done = 0;
+    uint32_t pages = 0;
     int error = 0;
 
     if (observed())
@@ -291,12 +293,14 @@ int batch_deliver(struct service *service, struct batch *batch, unsigned count, 
     while (done < count) {
         unsigned before = done;
         if (plain)
-            done += plain_receive(service, batch->addresses + done, batch->messages + done, count - done);
+            done +=
+                plain_receive(service, batch->addresses + done, batch->messages + done, count - done, &pages);
         delivered += done - before;
         plain = done > before; /* else the next one is most likely not plain either */
         if (done == count)
             break;
         struct message *message = batch->messages[done++];
+        pages += message_pages(message);
         int result = message_deliver(service, batch->addresses[delivered], message, flags);
         if (!result) {
             batch->messages[delivered++] = message;
@@ -306,6 +310,8 @@ int batch_deliver(struct service *service, struct batch *batch, unsigned count, 
         error = result;
         plain = false; /* messages and buffers are no longer side by side */
     }
+    if (port)
+        port_take_end(port, pages);
     message_free(batch->messages, delivered);
     service->counts[cpu_number()].messages_in += delivered;
     return delivered ? (int)delivered : error;
@@ -317,7 +323,7 @@ int64_t syscall_deliver(struct service *service, uint64_t address, struct messag
 
     batch_one(&batch, address);
     batch.messages[0] = message;
-    return batch_deliver(service, &batch, 1, flags);
+    return batch_deliver(service, NULL, &batch, 1, flags);
 }
 
 /* The buffers' addresses in `batch`: of a list the first, of which it is known that it can be written. */
@@ -331,7 +337,7 @@ static int64_t receive_into(struct service *service, struct port *port, struct b
         return BATON_ELIMIT;
     int taken = batch_take(service, port, batch, args[1], args[4]);
     batch_note_taken(service, taken);
-    return taken < 0 ? taken : batch_deliver(service, batch, (unsigned)taken, args[3]);
+    return taken < 0 ? taken : batch_deliver(service, port, batch, (unsigned)taken, args[3]);
 }
 
 int64_t syscall_receive(struct service *service, const uint64_t *args)

@@ -17,7 +17,7 @@ int64_t syscall_reply(struct service *service, const uint64_t *args);
 struct message;
 struct port;
 int64_t syscall_send_filled(struct service *service, struct port *port, struct message *const *messages,
-                            unsigned count, bool duplicate, uint64_t timeout);
+                            unsigned count, uint32_t pages, bool duplicate, uint64_t timeout);
 int64_t syscall_deliver(struct service *service, uint64_t address, struct message *message, uint64_t flags);
 int64_t syscall_answered(struct service *service, uint64_t address, struct message *reply, uint64_t flags);
 

@@ -38,7 +38,7 @@ int64_t syscall_answered(struct service *service, uint64_t address, struct messa
     batch_note_taken(service, 1);
     batch_one(&batch, address);
     batch.messages[0] = reply;
-    int delivered = batch_deliver(service, &batch, 1, flags);
+    int delivered = batch_deliver(service, NULL, &batch, 1, flags);
     return delivered < 0 ? delivered : 0;
 }
 
@@ -67,7 +67,7 @@ int64_t syscall_rpc(struct service *service, const uint64_t *args)
     service_charge_mark(service, batch.messages, 1);
     uint64_t deadline = timer_deadline(args[4]);
     rpc_begin(batch.messages[0]);
-    int sent = batch_send(service, port, batch.messages, 1, args[4]);
+    int sent = batch_send(service, port, batch.messages, 1, batch.pages, args[4]);
     if (sent < 0)
         return rpc_unsent(service, &batch, sent, port->receiver->space);
     batch_gone(service, &batch, 1);
@@ -102,7 +102,7 @@ int64_t syscall_request(struct service *service, const uint64_t *args)
     service_charge_mark(service, batch.messages, 1);
     error = request_begin(batch.messages[0], reply_port, batch_row(port->receiver));
     if (!error) {
-        int sent = batch_send(service, port, batch.messages, 1, args[4]);
+        int sent = batch_send(service, port, batch.messages, 1, batch.pages, args[4]);
         if (sent > 0) {
             batch_gone(service, &batch, 1);
             service->counts[cpu_number()].messages_out++;
