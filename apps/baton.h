@@ -406,6 +406,12 @@ __attribute__((noreturn)) void baton_exit(void);
 /* Nanoseconds since some moment before the boot; never goes back within a thread. No trap. */
 uint64_t baton_time_ns(void);
 
+/*
+ * Cycles of the CPU that this runs on, since some moment; threads that may be moved compare only what they read on one CPU.
+ * 0 without the setting cycles=on, and where the CPU counts none. No trap, but for the first call.
+ */
+uint64_t baton_cycles(void);
+
 /* ---- What the operator gives and sees ---- */
 
 /*

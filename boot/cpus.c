@@ -7,6 +7,7 @@
 #include "core/cpu.h"
 #include "core/irq.h"
 #include "core/log.h"
+#include "core/setting.h"
 #include "core/string.h"
 #include "core/timer.h"
 #include "drivers/cpu_start.h"
@@ -18,6 +19,9 @@
 
 #define CNTKCTL_EL0_VIRTUAL (1ul << 1)
 #define PMCR_ENABLE         (1ul << 0)
+#define PMCR_LONG_CYCLES    (1ul << 6) /* else the cycle counter is said to overflow at 32 bits */
+#define PMCNTEN_CYCLES      (1ul << 31)
+#define PMUSEREN_CYCLES     (1ul << 2) /* EL0 may read the cycle counter, and nothing else */
 #define EVENT_INST_RETIRED  0x08
 
 /* What secondary_entry loads, by these offsets, with its MMU off: alone in its cache line, and written back. */
@@ -38,15 +42,31 @@ static uint32_t running; /* (atomic) the last CPU that came up */
 /* For reporting an overflow of the kernel stack. A multiple of a page, so that a panic's calls fit. */
 static char overflow_stacks[CPUS_MAX][2 * PAGE_SIZE] __attribute__((aligned(16)));
 
-/* Counter 0 counts instructions at EL1 and EL0, where the CPU can; services cannot read it. */
-static void instructions_count(void)
+/* The setting cycles=on: for measurements. A clock of that grain helps a service to spy on another, so it is not open without. */
+static bool cycles_open(void)
 {
+    const char *setting = setting_find("cycles");
+
+    if (setting && strcmp(setting, "on"))
+        boot_fail("the setting cycles=%s is not one: only cycles=on", setting);
+    return setting != NULL;
+}
+
+/* Counter 0 counts instructions at EL1 and EL0, where the CPU can; services cannot read it. The cycle counter they may, if asked. */
+static void monitor_start(void)
+{
+    bool open = cycles_open();
+
     if (!arch_instructions_counted())
         return;
-    arch_sysreg_write(pmuserenr_el0, 0);
+    arch_sysreg_write(pmuserenr_el0, open ? PMUSEREN_CYCLES : 0);
     arch_sysreg_write(pmevtyper0_el0, EVENT_INST_RETIRED);
-    arch_sysreg_write(pmcntenset_el0, arch_sysreg_read(pmceid0_el0) >> EVENT_INST_RETIRED & 1);
-    arch_sysreg_write(pmcr_el0, arch_sysreg_read(pmcr_el0) | PMCR_ENABLE);
+    arch_sysreg_write(pmccfiltr_el0, 0);
+    arch_sysreg_write(pmcntenset_el0,
+                      PMCNTEN_CYCLES | (arch_sysreg_read(pmceid0_el0) >> EVENT_INST_RETIRED & 1));
+    arch_sysreg_write(pmcr_el0, arch_sysreg_read(pmcr_el0) | PMCR_ENABLE | PMCR_LONG_CYCLES);
+    if (open && !cpu_number())
+        setting_add("cycles.readable=1"); /* baton_cycles() of apps/baton.h asks for it */
 }
 
 void boot_cpu_init(void)
@@ -56,7 +76,7 @@ void boot_cpu_init(void)
     cpu->overflow_stack = (uint64_t)(overflow_stacks[cpu->number] + sizeof overflow_stacks[0]);
     arch_sysreg_write(mdscr_el1, 0);
     arch_sysreg_write(cntkctl_el1, CNTKCTL_EL0_VIRTUAL); /* services read the time themselves */
-    instructions_count();
+    monitor_start();
     /* Nothing of the identity is left: user addresses are nobody's until a service's table comes. */
     arch_table_set(kernel_image_phys(boot_empty), 0);
     arch_tlbi_all_local();

@@ -2,9 +2,10 @@
 import json
 import os
 import pathlib
+import tempfile
 
-from tools import bench_forward, bench_ipc, bench_options, build, setup
-from tools.common import Failure, say
+from tools import bench_forward, bench_ipc, bench_options, bench_plot, build, setup
+from tools.common import Failure, run, say
 
 ALL = {module.NAME: module for module in (bench_ipc, bench_forward)}
 
@@ -26,6 +27,22 @@ def check_json(file):
         os.unlink(file)
 
 
+def check_folder(folder):
+    """Likewise of the folder for plots."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as why:
+        raise Failure(f"--plot {folder}: {why.strerror}") from None
+
+
+def plot(folder, name, results):
+    """By the system's own Python, which has Debian's packages; the one that runs this may be another."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(results, file)
+        file.flush()
+        run(bench_plot.PYTHON, "-m", "tools.bench_plot", name, file.name, os.path.abspath(folder), what="plotting")
+
+
 def main(options):
     names = options.names or list(ALL)
     for name in names:
@@ -38,12 +55,17 @@ def main(options):
         if len(names) > 1:
             raise Failure("--json goes with one measurement", status=2)
         check_json(options.json)
+    if options.plot:
+        check_folder(options.plot)
+        setup.ensure("plot")
     setup.ensure("bench", options.toolchain, options.libc)
     for name in names:
         say(f"{name}: {ALL[name].TEXT}")
         refused, results = ALL[name].measure(options, build.preset_of(options))
         if options.json:
             write_json(options.json, results)
+        if options.plot:
+            plot(options.plot, name, results)
         if refused:
             return 1
     return 0

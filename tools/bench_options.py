@@ -1,9 +1,10 @@
 """The options of ./baton bench: some for all measurements, the rest each for one, and a mistake with any other."""
 import argparse
 
+from tools import bench_ipc_cases as ipc
 from tools import spoil
 
-IPC = ["policy", "kind", "bytes", "touch"]
+IPC = ["policy", "kind", "bytes", "touch", "services", "part", "full"]
 FORWARD = ["appliance", "sizes", "windows", "directions", "runs", "seconds", "versus", "throughput"]
 OWN = {"ipc": IPC, "forward": FORWARD}
 SMALLEST, LARGEST = 60, 1514
@@ -47,13 +48,15 @@ def add(parser):
     parser.add_argument("names", metavar="NAME", nargs="*",
                         help="which measurements: ipc, forward (without one: all there are)")
     parser.add_argument("--json", metavar="FILE", help="write what was measured to a file")
-    parser.add_argument("--plot", metavar="FOLDER", help="(not there yet)")
+    parser.add_argument("--plot", metavar="FOLDER",
+                        help="draw it, as SVG files in this folder; python3-matplotlib is installed for that when it is missing")
     parser.add_argument("--placement", choices=["isolated", "trusted"], help="of the services")
     parser.add_argument("--cpus", type=several(number(1, 8)), metavar="N[,N...]",
                         help="1 to 8. ipc: how many (2; 1: nothing across CPUs). forward: one measurement with each (1,2,4)")
     parser.add_argument("--spoil", choices=spoil.KINDS,
                         help="has a message or a frame mistreated, to show that there is no figure then")
-    add_ipc(parser.add_argument_group("ipc: what a message costs; all of it is measured, when nothing is said"))
+    add_ipc(parser.add_argument_group(
+        "ipc: what a message costs; when nothing is said, what takes a few minutes; of what is said, all"))
     add_forward(parser.add_argument_group("forward: what a forwarded frame costs"))
     boot = parser.add_argument_group("build and boot")
     boot.add_argument("--memory", type=number(64, 3072), default=512, metavar="MIB", help="64 to 3072 (512)")
@@ -63,11 +66,15 @@ def add(parser):
 
 
 def add_ipc(group):
-    group.add_argument("--policy", action="append", choices=["copy", "synchronous", "dash", "path"],
-                       help="how pages are unmapped; repeatable, as all that follow")
-    group.add_argument("--kind", action="append", choices=["oneway", "rpc"])
-    group.add_argument("--bytes", action="append", type=int, choices=[64, 4096, 65536, 1 << 20, 4 << 20])
-    group.add_argument("--touch", action="append", choices=["none", "header", "all"], help="what the receiver reads")
+    group.add_argument("--full", action="store_true", default=None,
+                       help="all sizes, placements and policies, one way and there and back, chains of 1 to 8: a quarter of an hour")
+    group.add_argument("--part", action="append", choices=list(ipc.PARTS),
+                       help="; ".join(f"{name}: {text}" for name, text in ipc.PARTS.items()) + "; repeatable, as all that follow")
+    group.add_argument("--policy", action="append", choices=ipc.POLICIES, help="how pages are unmapped")
+    group.add_argument("--kind", action="append", choices=ipc.KINDS)
+    group.add_argument("--bytes", action="append", type=int, choices=ipc.SIZES)
+    group.add_argument("--touch", action="append", choices=ipc.TOUCHES, help="what the receiver reads")
+    group.add_argument("--services", type=several(number(1, ipc.STAGES)), metavar="N[,N...]", help="length of the chains, 1 to 8")
 
 
 def add_forward(group):

@@ -98,6 +98,7 @@ FOR_LIBC = {
         *HOST_COMPILER,
     ],
 }
+PLOTTING = [Need("python3-matplotlib", "draws what was measured (--plot)", has_package("python3-matplotlib"))]
 DEBUGGER = Need("gdb-multiarch", "the debugger", has("gdb-multiarch"))
 TESTING = [
     Need("python3-pytest", "runs the tests", has_package("python3-pytest")),
@@ -121,6 +122,8 @@ def listed_for_tests():
 def needs_of(command, toolchain, libc):
     if command == "list":
         return TESTING[:3]
+    if command == "plot":
+        return PLOTTING
     building = [*BUILDING, *FOR_TOOLCHAIN.get(toolchain, []), *FOR_LIBC.get(libc, [])]
     return {
         "build": lambda: building,
@@ -215,7 +218,7 @@ def ensure(command, toolchain="linux-gnu", libc="picolibc"):
     if toolchain == "none-elf":
         require_none_elf()
     missing = [need for need in needs_of(command, toolchain, libc) if not need.there()]
-    build = command != "list"
+    build = command not in ("list", "plot")
     lacks_libfdt = build and not (CACHE / "libfdt/usr/include/libfdt.h").exists()
     lacks_newlib = build and libc == "newlib" and not newlib.there()
     if not missing and not lacks_libfdt and not lacks_newlib:

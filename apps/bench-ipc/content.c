@@ -1,4 +1,5 @@
 /* The messages' content: see content.h. */
+#include <stdlib.h>
 #include "apps/bench-ipc/content.h"
 
 #define WORDS (CONTENT_BLOCK / 8)
@@ -65,30 +66,43 @@ static uint64_t blocks_read(const void *from, uint32_t bytes)
     return a[0] ^ a[1];
 }
 
-static uint64_t all_read(const struct baton_message *message)
+static uint64_t prefix_read(const struct baton_message *message, uint32_t bytes)
 {
     uint64_t sum = 0;
     uint32_t run;
 
-    for (uint32_t offset = 0; offset < message->length; offset += run)
-        sum ^= blocks_read(baton_message_peek(message, offset, &run), run);
+    for (uint32_t offset = 0; offset < bytes; offset += run) {
+        const void *from = baton_message_peek(message, offset, &run);
+        if (run > bytes - offset)
+            run = bytes - offset;
+        sum ^= blocks_read(from, run);
+    }
     return sum;
 }
 
-bool content_touch(const struct baton_message *message, enum touch touch)
+bool content_touch(const struct baton_message *message, uint32_t bytes)
 {
     uint32_t run;
 
-    if (touch == TOUCH_NONE)
+    if (!bytes)
         return true;
-    uint64_t key = touch == TOUCH_ALL && message->length > CONTENT_BLOCK
-                       ? all_read(message)
-                       : block_read(baton_message_peek(message, 0, &run));
+    uint64_t key = bytes > CONTENT_BLOCK ? prefix_read(message, bytes)
+                                         : block_read(baton_message_peek(message, 0, &run));
     return key == message->type;
 }
 
-uint64_t content_flags(enum touch touch, uint32_t bytes)
+static void sleeper(void *argument)
 {
-    return touch == TOUCH_ALL || (touch == TOUCH_HEADER && bytes <= BATON_PAGE_BYTES) ? BATON_IMMEDIATE_ACCESS
-                                                                                      : 0;
+    (void)argument;
+    for (;;)
+        baton_sleep(UINT64_C(1000000000) * 3600);
+}
+
+void content_wide(void)
+{
+    char value[4];
+
+    if (baton_setting("wide", value, sizeof value) > 0 &&
+        (baton_thread_start(sleeper, NULL, 0) < 0 || baton_thread_start(sleeper, NULL, 1) < 0))
+        abort();
 }

@@ -64,6 +64,15 @@ baton_ticks:
     ret
     .size baton_ticks, . - baton_ticks
 
+    /* The cycle counter: traps unless the boot has opened it (the setting cycles=on). */
+    .section .text.baton_cycle_counter, "ax"
+    .global baton_cycle_counter
+    .type baton_cycle_counter, %function
+baton_cycle_counter:
+    mrs x0, pmccntr_el0
+    ret
+    .size baton_cycle_counter, . - baton_cycle_counter
+
     .section .text.baton_ticks_per_second, "ax"
     .global baton_ticks_per_second
     .type baton_ticks_per_second, %function

@@ -16,6 +16,7 @@ int baton_call_log(const char *text, size_t length);
 int baton_call_counters(const struct baton_counter *table, unsigned count);
 int baton_call_setting(const char *name, size_t length, char *value, size_t size);
 uint64_t baton_ticks(void);
+uint64_t baton_cycle_counter(void);
 uint64_t baton_ticks_per_second(void);
 __attribute__((noreturn)) void baton_undefined(void);
 

@@ -29,6 +29,20 @@ uint64_t baton_time_ns(void)
     return (uint64_t)((unsigned __int128)baton_ticks() * time_scale >> 32);
 }
 
+uint64_t baton_cycles(void)
+{
+    static enum {
+        UNKNOWN,
+        ALLOWED,
+        HIDDEN
+    } state;
+    char value[2];
+
+    if (state == UNKNOWN)
+        state = baton_setting("cycles.readable", value, sizeof value) > 0 ? ALLOWED : HIDDEN;
+    return state == ALLOWED ? baton_cycle_counter() : 0;
+}
+
 /* ---- Settings ---- */
 
 int baton_setting(const char *name, char *value, unsigned size)

@@ -1,17 +1,20 @@
 /*
- * The far end of a measurement: takes a message, reads of it what it was ordered to read, and sends it back: by reply when
- * it came by rpc, else to sender's port. Or it frees it, by order.
+ * A stage of what is measured: takes a message, reads of it what it was ordered to read, and sends it on: by reply when it came
+ * by rpc, else to the next stage or back to the sender, as ordered. Or it frees it, by order.
  *
  * The setting spoil=lost|doubled|damaged makes it mistreat one message after an order: what a measurement must see.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "apps/baton.h"
 #include "apps/bench-ipc/content.h"
 
 #define SPOILED_ONE 37 /* after the order: in the midst of what is measured */
 
-static int in, out;
-static enum touch touch;
+static int in, back, on; /* on: the next stage's port; there is none behind the last */
+static int out;          /* the one of the two that was ordered */
+static uint32_t reading; /* bytes of each message */
 static bool freeing, batches;
 static uint64_t flags;
 static uint64_t next; /* the tag that the next message should have */
@@ -36,12 +39,15 @@ static void order(struct baton_message *message)
 {
     uint64_t what = message->tag;
 
-    if ((what & 0xff) == ORDER_TOUCH) {
-        touch = what >> 8 & 0xff;
+    if ((what & 0xff) == ORDER_BEGIN) {
+        reading = (uint32_t)(what >> 32);
         freeing = what & ORDER_FREE;
         batches = what & ORDER_BATCH;
-        flags = content_flags(touch, (uint32_t)(what >> 32));
+        out = what & ORDER_ON ? on : back;
+        flags = what & ORDER_IMMEDIATE ? BATON_IMMEDIATE_ACCESS : 0;
         next = seen = wrong = 0;
+        if (baton_thread_move(what >> 16 & 0xff) < 0)
+            abort();
     }
     uint64_t token = message->reply;
     baton_message_init(message, 0);
@@ -50,7 +56,7 @@ static void order(struct baton_message *message)
     baton_reply(token, message, 0);
 }
 
-static void send_back(struct baton_message *message)
+static void send_on(struct baton_message *message)
 {
     int result =
         message->reply ? baton_reply(message->reply, message, 0) : baton_send(out, message, 0, BATON_FOREVER);
@@ -59,7 +65,7 @@ static void send_back(struct baton_message *message)
         abort();
 }
 
-/* What must not stay unseen. True when there is nothing left to send back. */
+/* What must not stay unseen. True when there is nothing left to send on. */
 static bool mistreat(struct baton_message *message)
 {
     static struct baton_message second;
@@ -77,12 +83,12 @@ static bool mistreat(struct baton_message *message)
 /* Looks at a message. False when it has been done away with. */
 static bool look_at(struct baton_message *message)
 {
-    if (message->tag != next++ || !content_touch(message, touch))
+    if (message->tag != next++ || !content_touch(message, reading))
         wrong++;
     return ++seen != SPOILED_ONE || !spoil || !mistreat(message);
 }
 
-/* Until an order comes, or what is neither a call nor to be sent back. */
+/* Until an order comes, or what is neither a call nor to be sent on. */
 static void one(void)
 {
     static struct baton_message message;
@@ -96,7 +102,7 @@ static void one(void)
         if (freeing)
             baton_message_free(&message);
         else
-            send_back(&message);
+            send_on(&message);
         return;
     }
     if (result < 0)
@@ -132,13 +138,29 @@ static void batch(void)
     }
 }
 
+/* Of the stages' ports the one that this program may receive from is its own; the only other one that it knows is the next. */
+static void ports_find(void)
+{
+    struct baton_message none;
+    char name[8];
+
+    on = BATON_EHANDLE;
+    for (int i = 1; i <= STAGES_MAX; i++) {
+        snprintf(name, sizeof name, "stage%d", i);
+        int port = baton_port_find(name);
+        if (port >= 0 && baton_receive(port, &none, 0, BATON_NO_WAIT) == BATON_EEMPTY)
+            in = port;
+        else if (port >= 0)
+            on = port;
+    }
+    back = baton_port_find("sender");
+}
+
 int main(void)
 {
     spoil_read();
-    in = baton_port_find("near");
-    if (in < 0)
-        in = baton_port_find("far");
-    out = baton_port_find("sender");
+    ports_find();
+    content_wide();
     for (;;) {
         if (batches)
             batch();
