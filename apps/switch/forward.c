@@ -67,10 +67,12 @@ enum way {
     NOT_BACK
 };
 
-/* The last decision of this batch: the next frame is often between the same two stations. */
+/* The last decision of this batch to send a frame to one interface: the next frame is often between the same two stations. */
 struct recent {
     uint64_t first, second; /* bytes 0..7 and 4..11 of the frame */
-    uint32_t ingress, way;
+    uint32_t ingress;       /* PORTS_MAX: there is none */
+    struct outbox *outbox;
+    struct baton_message **place; /* in the outbox, for the next one; its count is brought up to that later */
 };
 
 /* What a forwarding thread has for itself. */
@@ -176,28 +178,53 @@ static inline uint64_t load(const uint8_t *bytes)
     return *(const word *)bytes;
 }
 
+/* The outbox of the last decision is as others expect it. */
+static inline void recent_end(const struct recent *recent)
+{
+    if (recent->ingress != PORTS_MAX)
+        recent->outbox->count = (unsigned)(recent->place - recent->outbox->message);
+}
+
+/* A frame that is not like the one before; returns what is recent now. */
+static __attribute__((noinline)) struct recent decide_anew(struct lane *lane, struct recent recent,
+                                                           struct baton_message *frame)
+{
+    const struct recent none = {.ingress = PORTS_MAX};
+    const uint8_t *header = frame->data + frame->inline_offset;
+    uint64_t first = load(header), second = load(header + 4);
+
+    recent_end(&recent);
+    if (frame->inline_length < HEADER_BYTES || frame->source >= interface_count) {
+        refuse_irregular(lane, frame);
+        return none;
+    }
+    uint32_t way = decide(frame->source, first, second);
+    if (way >= PORTS_MAX) {
+        deliver_otherwise(lane, frame, way);
+        return none;
+    }
+    struct outbox *outbox = &lane->outboxes[way];
+    outbox_add(outbox, frame);
+    return (struct recent){first, second, frame->source, outbox, outbox->message + outbox->count};
+}
+
 static void decide_all(struct lane *lane, unsigned count)
 {
     struct recent recent = {.ingress = PORTS_MAX};
 
-    for (unsigned i = 0; i < count; i++) {
-        struct baton_message *frame = &lane->frames[i];
+    for (struct baton_message *const *inbox = lane->inbox, *const *end = inbox + count; inbox < end;
+         inbox++) {
+        struct baton_message *frame = *inbox;
         const uint8_t *header = frame->data + frame->inline_offset;
-        uint64_t first = load(header), second = load(header + 4);
+        bool same = (load(header) == recent.first) & (load(header + 4) == recent.second) &
+                    (frame->source == recent.ingress) & (frame->inline_length >= HEADER_BYTES);
 
-        if (__builtin_expect(frame->inline_length < HEADER_BYTES || frame->source >= interface_count, 0)) {
-            refuse_irregular(lane, frame);
-            continue;
-        }
-        if (first != recent.first || second != recent.second || frame->source != recent.ingress) {
-            recent = (struct recent){first, second, frame->source, 0};
-            recent.way = decide(frame->source, first, second);
-        }
-        if (__builtin_expect(recent.way < PORTS_MAX, 1))
-            outbox_add(&lane->outboxes[recent.way], frame);
+        if (__builtin_expect(same, 1))
+            *recent.place++ = frame;
         else
-            deliver_otherwise(lane, frame, recent.way);
+            recent = decide_anew(lane, recent, frame);
     }
+    recent_end(&recent);
 }
 
 /* ---- Station 6: send ---- */
