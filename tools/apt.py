@@ -135,7 +135,8 @@ class Apt:
 
     def fetch(self, words, place):
         """Downloads packages as the lists have them now; says nothing."""
-        run("apt-get", *self.words, "-q", "download", *words, quiet=True, cwd=place, what=f"fetching {', '.join(words)}")
+        what = words[0] if len(words) == 1 else f"{len(words)} packages"
+        run("apt-get", *self.words, "-q", "download", *words, quiet=True, cwd=place, what=f"fetching {what}")
 
     def closure(self, words):
         """{package: version} of these packages (not installed) and of all that they depend on."""

@@ -15,7 +15,7 @@ from tools import peer_guest, peer_recipes
 from tools.common import Failure
 
 MEMORY = 512        # MiB, as Baton's
-BOOT_LIMIT = 60    # seconds; under an instruction counter the kernel takes a minute or more
+BOOT_LIMIT = 300    # seconds; under an instruction counter the kernel takes half a minute or more
 HUGE_PAGES = 32     # of 2 MiB
 # Loglevel 4: warnings and worse. A panic ends QEMU (-no-reboot), after its report.
 BOOT = "console=ttyAMA0 loglevel=4 panic=-1 ipv6.disable=1"
