@@ -48,10 +48,11 @@ static void command_ports(const char *argument, const char *board)
     for (unsigned i = 0; (port = port_at(i)) != NULL; i++) {
         uint64_t receivers = __atomic_load_n(&port->receivers, __ATOMIC_RELAXED);
         uint64_t senders = __atomic_load_n(&port->senders, __ATOMIC_RELAXED);
-        console_print("%-16s %-16s %6u %8u %s, %u receiving, %u waiting to send\n", port->name,
+        console_print("%-16s %-16s %6u %8u %s, %u receiving, %u waiting to send, %u taken\n", port->name,
                       port->receiver ? port->receiver->name : "-", port_depth(port), port->capacity,
                       __atomic_load_n(&port->closed, __ATOMIC_RELAXED) ? "closed" : "open",
-                      threads_count(receivers), threads_count(senders));
+                      threads_count(receivers), threads_count(senders),
+                      __atomic_load_n(&port->head, __ATOMIC_RELAXED));
     }
 }
 

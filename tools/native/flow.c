@@ -62,7 +62,7 @@ static bool put(int index, uint64_t sequence)
     const struct tag tag = {htons((uint16_t)index), htonl(MAGIC), sequence};
     uint8_t frame[FRAME_LIMIT];
 
-    frames_head(frame, flow->from, flow->to, size, sequence, false);
+    frames_head(frame, flow->from, flow->to, flow->conversation, size, sequence, false);
     memcpy(frame + frames_head_size(), &tag, sizeof(tag));
     memcpy(frame + start, frame_payload((uint64_t)index, sequence), size - start);
     return port_put(&ports[flow->from], frame, size);
@@ -176,7 +176,7 @@ void flow_take(int port, const uint8_t *frame, uint32_t size)
         foreign++;
         return;
     }
-    frames_head(head, flow->from, flow->to, size, tag.sequence, true);
+    frames_head(head, flow->from, flow->to, flow->conversation, size, tag.sequence, true);
     good = size == frame_size(index, tag.sequence) && !memcmp(frame, head, frames_head_size()) &&
            !memcmp(frame + start, frame_payload(index, tag.sequence), size - start);
     take_data(flow, tag.sequence, good);

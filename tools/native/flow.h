@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FLOWS       16
+#define FLOWS       256
 #define SIZES       16
 #define FRAME_LIMIT 9000
 #define STAMPS      65536 /* frames of a flow that can be under way with the time at which they left known */
 
 struct flow {
-    int from, to;
+    int from, to, conversation;
     bool loose, known;
     uint64_t sent, received, wrong, duplicated, reordered, next;
     uint64_t given_up; /* of those sent: no longer waited for (--resume) */

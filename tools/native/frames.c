@@ -6,7 +6,7 @@
 
 #define HOPS 64
 
-int frames_routed, frames_routers;
+int frames_routed, frames_routers, frames_conversations;
 static uint8_t routers[PORTS][6];
 
 bool frames_router_add(const char *text)
@@ -35,7 +35,7 @@ void frames_station(uint8_t address[6], int port)
 
 uint32_t frames_head_size(void)
 {
-    return ETHERNET + (frames_routed == 4 ? 20 : frames_routed == 6 ? 40 : 0);
+    return ETHERNET + (frames_routed == 4 ? 20 : frames_routed == 6 ? 40 : frames_conversations ? 44 : 0);
 }
 
 /* 10.0.A.2 to 10.0.B.2 */
@@ -74,7 +74,49 @@ static void head_ipv6(uint8_t *ip, int from, int to, uint32_t size, uint64_t seq
     ip[23] = ip[39] = 2;
 }
 
-void frames_head(uint8_t *head, int from, int to, uint32_t size, uint64_t sequence, bool arrives)
+/* UDP from 10.0.0.A to 10.0.0.B, or fragments: of two of them the first one has the ports. */
+static void head_udp(uint8_t *ip, int from, int to, int conversation, uint64_t sequence, bool fragments)
+{
+    uint8_t address = fragments ? (uint8_t)conversation : 0;
+
+    ip[0] = 0x45;
+    ip[8] = HOPS;
+    ip[9] = 17;
+    memcpy(ip + 12, (uint8_t[]){10, 0, address, (uint8_t)from, 10, 0, address, (uint8_t)to}, 8);
+    if (fragments)
+        frames_put16(ip + 6, sequence % 2 ? 2 : 0x2000);
+    frames_put16(ip + 20, sequence % 2 && fragments ? 77 : 1000 + (uint32_t)(conversation * 8 + from));
+    frames_put16(ip + 22, sequence % 2 && fragments ? 99 : 1000 + (uint32_t)(conversation * 8 + to));
+}
+
+static void head_tcp6(uint8_t *ip, int from, int to, int conversation)
+{
+    ip[0] = 0x60;
+    ip[6] = 6;
+    ip[7] = HOPS;
+    ip[8] = ip[24] = 0x20;
+    ip[23] = (uint8_t)from;
+    ip[39] = (uint8_t)to;
+    frames_put16(ip + 40, 5000 + (uint32_t)(conversation * 8 + from));
+    frames_put16(ip + 42, 5000 + (uint32_t)(conversation * 8 + to));
+}
+
+static void head_conversation(uint8_t *head, int from, int to, int conversation, uint64_t sequence)
+{
+    int kind = conversation % 4;
+
+    memset(head + ETHERNET, 0, 44);
+    if (kind == 0)
+        head[4] = head[10] = (uint8_t)(conversation + 1);
+    frames_put16(head + 12, kind == 0 ? 0x88b5 : kind == 2 ? 0x86dd : 0x0800);
+    if (kind == 2)
+        head_tcp6(head + ETHERNET, from, to, conversation);
+    else if (kind)
+        head_udp(head + ETHERNET, from, to, conversation, sequence, kind == 3);
+}
+
+void frames_head(uint8_t *head, int from, int to, int conversation, uint32_t size, uint64_t sequence,
+                 bool arrives)
 {
     frames_station(head, to);
     frames_station(head + 6, from);
@@ -83,6 +125,8 @@ void frames_head(uint8_t *head, int from, int to, uint32_t size, uint64_t sequen
         memcpy(head + 6, routers[to], 6);
     else if (frames_routed)
         memcpy(head, routers[from], 6);
+    if (frames_conversations)
+        head_conversation(head, from, to, conversation, sequence);
     if (frames_routed == 4)
         head_ipv4(head + ETHERNET, from, to, size, sequence, HOPS - arrives);
     if (frames_routed == 6)

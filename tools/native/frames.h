@@ -9,7 +9,7 @@
 
 #define PORTS    8
 #define ETHERNET 14
-#define HEAD_MAX (ETHERNET + 40)
+#define HEAD_MAX (ETHERNET + 44)
 
 /* What follows the headers of Ethernet and IP. */
 struct tag {
@@ -20,6 +20,8 @@ struct tag {
 
 extern int frames_routed;  /* 0: through a switch; else the version of IP */
 extern int frames_routers; /* addresses that frames_router_add has taken */
+extern int
+    frames_conversations; /* through a switch: so many between each two ports; 0: one, without headers beyond Ethernet's */
 
 /* The router's address at the next port; false when it is none, or there are enough. */
 bool frames_router_add(const char *text);
@@ -31,7 +33,12 @@ void frames_station(uint8_t address[6], int port);
 
 uint32_t frames_head_size(void);
 
-/* The headers of a frame of `size` bytes between two stations, as it is sent or as it must arrive. */
-void frames_head(uint8_t *head, int from, int to, uint32_t size, uint64_t sequence, bool arrives);
+/*
+ * The headers of a frame of `size` bytes between two stations, as it is sent or as it must arrive. Conversations, of which each
+ * has its number, differ in Ethernet addresses, in UDP ports over IPv4, in TCP ports over IPv6, or in IPv4 addresses with all
+ * datagrams in fragments, by turns; the opposite direction has the same ends.
+ */
+void frames_head(uint8_t *head, int from, int to, int conversation, uint32_t size, uint64_t sequence,
+                 bool arrives);
 
 #endif

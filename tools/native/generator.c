@@ -26,6 +26,7 @@
  *     --linger MS        at the end, listen for duplicates until nothing has come for that long (default 200)
  *     --count SOCKET     instruction counter (insn.c): report instructions and register accesses, and those per frame
  *     --timing           report how long frames were under way
+ *     --conversations N  each flow is N of them, each in a conversation of its own (frames.h) with its own window and count
  *     --warm N           frames of each flow before counting and timing start (default: 0)
  *     --routed 4|6       what lies between is a router (IPv4 or IPv6), not a switch: see below
  *     --router MAC       its address at the next port (with --routed; one for each port, in order)
@@ -83,7 +84,7 @@ static void learn(void)
     while (!all) {
         double pause = now() + 0.1;
         all = true;
-        for (int i = 0; i < port_count && !frames_routed; i++)
+        for (int i = 0; i < port_count && !frames_routed && !frames_conversations; i++)
             flow_say_hello(i);
         for (int i = 0; i < flow_count; i++) {
             bool need = !flows[i].known && !ports[flows[i].to].deaf;
@@ -353,6 +354,20 @@ static void add_flow(const char *text, bool loose)
     flow_count++;
 }
 
+/* Each flow is many, all alike but for their conversation. */
+static void multiply_flows(void)
+{
+    int plain = flow_count;
+
+    if (plain * frames_conversations > FLOWS || frames_conversations > 250)
+        fail(2, "too many conversations: %d flows at most", FLOWS);
+    for (int number = 1; number < frames_conversations; number++)
+        for (int i = 0; i < plain; i++) {
+            flows[flow_count] = flows[i];
+            flows[flow_count++].conversation = number;
+        }
+}
+
 static void add_sizes(char *text)
 {
     for (char *word = strtok(text, ","); word; word = strtok(NULL, ",")) {
@@ -380,6 +395,8 @@ static void read_option(int option)
         ports[(unsigned)atoi(optarg) % PORTS].deaf = true;
     else if (option == 's')
         add_sizes(optarg);
+    else if (option == 'C')
+        frames_conversations = atoi(optarg);
     else if (option == 't')
         stall = atof(optarg);
     else if (option == 'S')
@@ -406,7 +423,8 @@ static void read_options(int argc, char **argv)
         {"stall", 1, NULL, 't'},  {"linger", 1, NULL, 'l'},  {"count", 1, NULL, 'c'},
         {"warm", 1, NULL, 'm'},   {"routed", 1, NULL, 'r'},  {"router", 1, NULL, 'a'},
         {"resume", 1, NULL, 'e'}, {"rate", 1, NULL, 'R'},    {"late", 1, NULL, 'L'},
-        {"timing", 0, NULL, 'T'}, {"seconds", 1, NULL, 'S'}, {NULL, 0, NULL, 0},
+        {"timing", 0, NULL, 'T'}, {"seconds", 1, NULL, 'S'}, {"conversations", 1, NULL, 'C'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -425,6 +443,8 @@ static void check_options(int socket_count)
     for (int i = 0; i < size_count; i++)
         if (sizes[i] < frames_head_size() + sizeof(struct tag))
             fail(2, "a frame of %u bytes has no room for its headers", sizes[i]);
+    if (frames_routed && frames_conversations)
+        fail(2, "conversations are for a switch");
     if (frames_routed && (frames_routers != socket_count || (frames_routed != 4 && frames_routed != 6)))
         fail(2, "--routed is 4 or 6, with a --router for each port");
     for (int i = 0; i < flow_count; i++)
@@ -445,6 +465,7 @@ int main(int argc, char **argv)
     if (!size_count)
         sizes[size_count++] = 60;
     check_options(argc - optind);
+    multiply_flows();
     for (; optind < argc; optind++, port_count++) {
         ports[port_count].fd = connect_to(argv[optind]);
         fcntl(ports[port_count].fd, F_SETFL, O_NONBLOCK);

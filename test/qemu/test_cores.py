@@ -1,0 +1,71 @@
+"""
+Several CPUs and several forwarding threads: every flow stays in order, and a frame costs little more than on one CPU.
+"""
+import re
+
+import pytest
+
+from building import insn_plugin
+from naming import named
+from traffic import assert_all_arrived, through
+
+FRAMES = 200    # of each of 128 flows
+BOTH = ["0:1", "1:0"]
+BOUND = 1.25
+
+
+@named("cores-order-{cpus}cpus-{forwarders}forwarders-window{window}")
+@pytest.mark.parametrize("cpus,forwarders,window", [(1, 3, 4), (2, 2, 4), (4, 2, 4), (4, 4, 4), (4, 8, 4), (4, 4, 256)])
+def test_order(boot, switch, cpus, forwarders, window):
+    """
+    64 conversations, both ways, in four kinds of frames: each of the 128 flows must arrive whole and in its order. All of them
+    under way at once take up the rings and a part of the ports; with window 256 it is four conversations, and as much.
+    """
+    machine = boot(switch, cpus=cpus, append=f"forwarders={forwarders}")
+    machine.wait_ready()
+    many = 64 if window == 4 else 4
+    result = through(machine, flow=BOTH, conversations=many, frames=FRAMES * 64 // many, window=window, size="72,80,400,1514",
+                     stall=20)
+    assert_all_arrived(result)
+    assert result["reordered"] == 0, f"{result['reordered']} frames were overtaken by later ones of their flow"
+    assert result["received"] == 2 * 64 * FRAMES
+    lanes = taken(machine)
+    assert len(lanes) == forwarders and (many < 64 or min(lanes.values())), f"the flows were not spread: {lanes}"
+    machine.halt()
+
+
+def taken(machine):
+    """How many messages were taken from each lane's port."""
+    return {name: int(count) for name, count in
+            re.findall(r"^(forward\S*) .* (\d+) taken$", machine.command("ports"), re.MULTILINE)}
+
+
+def instructions(boot, image, cpus, forwarders, size, flow, parallel):
+    """
+    Instructions of all CPUs for each frame in steady traffic. In virtual time that follows the instructions the CPUs take turns;
+    in parallel each has a thread of the host, so that what they do while they wait for each other is counted too.
+    """
+    machine = boot(image, cpus=cpus, append=f"forwarders={forwarders}", plugin=insn_plugin(),
+                   transport="pci", icount=None if parallel else "shift=0,sleep=off")
+    machine.wait_ready()
+    result = through(machine, flow=flow, frames=11000, warm=1000, size=size, window=256, stall=20,
+                     count=machine.folder / "plugin")
+    assert_all_arrived(result)
+    assert result["reordered"] == 0
+    machine.kill()
+    return result["instructions_per_frame"]
+
+
+@named("switch-instructions-{cpus}-cpus-{forwarders}-forwarders-{size}")
+@pytest.mark.alone
+@pytest.mark.parametrize("size", [60, 1514])
+@pytest.mark.parametrize("cpus,forwarders", [(2, 1), (4, 1), (4, 2)])
+def test_instructions(boot, switch, cpus, forwarders, size):
+    """At most 1.25 times what a frame costs on one CPU. Of three parallel runs the least: the host's other work makes CPUs wait."""
+    for flow in (["0:1"], BOTH):
+        one = instructions(boot, switch, 1, 1, size, flow, parallel=False)
+        turns = instructions(boot, switch, cpus, forwarders, size, flow, parallel=False)
+        runs = [instructions(boot, switch, cpus, forwarders, size, flow, parallel=True) for _ in range(3)]
+        print(f"{len(flow)} ways, {size} bytes: {one:.0f} with one CPU; {cpus} CPUs, {forwarders} forwarders: {turns:.0f} "
+              f"in turns, {', '.join(f'{run:.0f}' for run in runs)} in parallel")
+        assert max(turns, min(runs)) <= BOUND * one
