@@ -16,8 +16,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "qemu")]
 
 from building import Build  # noqa: E402
+from cost import BOTH, instructions  # noqa: E402
 from harness import Machine  # noqa: E402
-from test_cores import BOTH, instructions  # noqa: E402
 from traffic import assert_all_arrived, through  # noqa: E402
 
 FRAMES = 40000

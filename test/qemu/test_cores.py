@@ -5,12 +5,11 @@ import re
 
 import pytest
 
-from building import insn_plugin
+from cost import BOTH, instructions
 from naming import named
 from traffic import assert_all_arrived, through
 
 FRAMES = 200    # of each of 128 flows
-BOTH = ["0:1", "1:0"]
 BOUND = 1.25
 
 
@@ -38,22 +37,6 @@ def taken(machine):
     """How many messages were taken from each lane's port."""
     return {name: int(count) for name, count in
             re.findall(r"^(forward\S*) .* (\d+) taken$", machine.command("ports"), re.MULTILINE)}
-
-
-def instructions(boot, image, cpus, forwarders, size, flow, parallel):
-    """
-    Instructions of all CPUs for each frame in steady traffic. In virtual time that follows the instructions the CPUs take turns;
-    in parallel each has a thread of the host, so that what they do while they wait for each other is counted too.
-    """
-    machine = boot(image, cpus=cpus, append=f"forwarders={forwarders}", plugin=insn_plugin(),
-                   transport="pci", icount=None if parallel else "shift=0,sleep=off")
-    machine.wait_ready()
-    result = through(machine, flow=flow, frames=11000, warm=1000, size=size, window=256, stall=20,
-                     count=machine.folder / "plugin")
-    assert_all_arrived(result)
-    assert result["reordered"] == 0
-    machine.kill()
-    return result["instructions_per_frame"]
 
 
 @named("switch-instructions-{cpus}-cpus-{forwarders}-forwarders-{size}")

@@ -1,0 +1,21 @@
+"""What a forwarded frame costs, on several CPUs."""
+from building import insn_plugin
+from traffic import assert_all_arrived, through
+
+BOTH = ["0:1", "1:0"]
+
+
+def instructions(boot, image, cpus, forwarders, size, flow, parallel):
+    """
+    Instructions of all CPUs for each frame in steady traffic. In virtual time that follows the instructions the CPUs take turns;
+    in parallel each has a thread of the host, so that what they do while they wait for each other is counted too.
+    """
+    machine = boot(image, cpus=cpus, append=f"forwarders={forwarders}", plugin=insn_plugin(),
+                   transport="pci", icount=None if parallel else "shift=0,sleep=off")
+    machine.wait_ready()
+    result = through(machine, flow=flow, frames=11000, warm=1000, size=size, window=256, stall=20,
+                     count=machine.folder / "plugin")
+    assert_all_arrived(result)
+    assert result["reordered"] == 0
+    machine.kill()
+    return result["instructions_per_frame"]
