@@ -8,7 +8,7 @@
 #include "ipc/port.h"
 #include "ipc/service.h"
 
-static uint64_t seed; /* of all interfaces; 0 until the first of them is wired */
+static uint64_t flow_seed; /* of all interfaces; 0 until the first of them is wired */
 
 void spread_wire(struct spread *spread, const struct service *driver)
 {
@@ -18,36 +18,27 @@ void spread_wire(struct spread *spread, const struct service *driver)
     spread->lanes = forwarder && forwarder->port == first ? forwarder->lane_count : 0;
     for (unsigned lane = 0; lane < spread->lanes; lane++)
         spread->port[lane] = forwarder->lanes[lane];
-    if (!seed)
-        seed = timer_now() | 1;
-}
-
-static uint8_t lane_of(const struct spread *spread, const struct message *message)
-{
-    uint32_t hash = flow_hash(message->abi.data, message->abi.inline_length, seed);
-
-    return (uint8_t)((uint64_t)hash * spread->lanes >> 32);
+    if (!flow_seed)
+        flow_seed = (UINT64_C(0x9e3779b97f4a7c15) ^ timer_now() << 1) | 1;
 }
 
 void spread_batch(struct spread *spread, struct message **messages, unsigned count)
 {
-    struct message *arrived[BATON_BATCH];
-    uint32_t place[BATON_THREADS], next = 0;
-    uint8_t lane[BATON_BATCH];
+    struct message *lane[BATON_THREADS][BATON_BATCH];
+    uint32_t counts[BATON_THREADS] = {0};
+    const uint64_t lanes = spread->lanes, seed = flow_seed;
 
-    for (unsigned i = 0; i < spread->lanes; i++)
-        spread->count[i] = 0;
     for (unsigned i = 0; i < count; i++) {
-        arrived[i] = messages[i];
-        lane[i] = lane_of(spread, messages[i]);
-        spread->count[lane[i]]++;
+        const struct baton_message *abi = &messages[i]->abi;
+        uint64_t number = flow_hash(abi->data, abi->inline_length, seed) * lanes >> 32;
+
+        lane[number][counts[number]++] = messages[i];
     }
-    for (unsigned i = 0; i < spread->lanes; i++) {
-        place[i] = next;
-        next += spread->count[i];
+    for (unsigned i = 0; i < lanes; i++) {
+        memcpy(messages, lane[i], counts[i] * sizeof messages[0]);
+        messages += counts[i];
+        spread->count[i] = counts[i];
     }
-    for (unsigned i = 0; i < count; i++)
-        messages[place[lane[i]]++] = arrived[i];
 }
 
 int spread_send(struct spread *spread, struct message **messages, unsigned count)
