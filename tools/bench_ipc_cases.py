@@ -18,7 +18,8 @@ STAGES = 8
 RPC_SIZES = [64, 4096, 65536, 1 << 20]
 CHAINS = [1, 2, 4, 8]
 CHAIN_SIZES = [64, 4096, 65536]
-TOUCHED = {65536: [0, 64, 4096, 16384, 65536], 1 << 20: [0, 64, 4096, 16384, 65536, 1 << 18, 1 << 20]}
+TOUCHED_SIZES = [65536, 1 << 20]
+READS = [0, 64, 4096, 16384, 65536, 1 << 18, 1 << 20, 4 << 20]
 WIDE_SIZES = [4096, 65536, 1 << 20]
 
 Case = collections.namedtuple("Case", "part kind size touch read services cpus")
@@ -57,7 +58,7 @@ def where_of(options):
 
 def sized(options, sizes, usual):
     """(size, touch) of a part that has these sizes, or of those that were asked for."""
-    for size in options.bytes or (SIZES if options.full else sizes):
+    for size in options.bytes or sizes:
         for touch in options.touch or usual:
             if size != BLOCK or touch != "header" or options.touch:  # its header is all of it
                 yield size, touch
@@ -77,7 +78,7 @@ def chains(options, boot):
     if not options.full and not options.placement and boot.placement == "trusted":
         return
     for services in options.services or (range(1, STAGES + 1) if options.full else CHAINS):
-        for size, touch in sized(options, CHAIN_SIZES, ["none", "all"]):
+        for size, touch in sized(options, CHAIN_SIZES + [1 << 20] * bool(options.full), ["none", "all"]):
             for cpus in where_of(options)[:2 if options.full else 1]:
                 yield Case("chains", "oneway", size, touch, read_of(size, touch), services, cpus)
 
@@ -85,13 +86,13 @@ def chains(options, boot):
 def touched(options, boot):
     if not options.full and not options.placement and boot.placement == "trusted":
         return
-    for size, reads in TOUCHED.items():
-        for read in reads:
+    for size in options.bytes or TOUCHED_SIZES:
+        for read in sorted({read for read in READS if read < size} | {size}):
             yield Case("touched", "oneway", size, touch_of(size, read), read, 1, "same")
 
 
 def wide(options, boot):
-    for size, touch in sized(options, WIDE_SIZES, TOUCHES):
+    for size, touch in sized(options, SIZES if options.full else WIDE_SIZES, TOUCHES):
         for cpus in where_of(options):
             yield Case("wide", "oneway", size, touch, read_of(size, touch), 1, cpus)
 
