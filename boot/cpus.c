@@ -47,9 +47,11 @@ static bool cycles_open(void)
 {
     const char *setting = setting_find("cycles");
 
-    if (setting && strcmp(setting, "on"))
-        boot_fail("the setting cycles=%s is not one: only cycles=on", setting);
-    return setting != NULL;
+    if (!setting || !strcmp(setting, "off"))
+        return false;
+    if (strcmp(setting, "on"))
+        boot_fail("setting cycles=%s: expected on or off", setting);
+    return true;
 }
 
 /* Counter 0 counts instructions at EL1 and EL0, where the CPU can; services cannot read it. The cycle counter they may, if asked. */

@@ -251,7 +251,8 @@ def test_member_dies(boot, build, policy):
 # ---- What is said ----
 
 @named("policy-setting-wrong-{name}")
-@pytest.mark.parametrize("name, words", [("unmap", "copy, synchronous, dash or path"), ("tlb", "broadcast or ipi")])
+@pytest.mark.parametrize("name, words", [("unmap", "copy, synchronous, dash or path"), ("tlb", "broadcast or ipi"),
+                                         ("cycles", "on or off")])
 def test_setting_wrong(boot, switch, name, words):
     machine = boot(switch, append=f"{name}=sometimes")
     machine.wait_for(rf"^boot: setting {name}=sometimes: expected {words}\n")
