@@ -22,7 +22,6 @@
 #define PMCR_LONG_CYCLES    (1ul << 6) /* else the cycle counter is said to overflow at 32 bits */
 #define PMCNTEN_CYCLES      (1ul << 31)
 #define PMUSEREN_CYCLES     (1ul << 2) /* EL0 may read the cycle counter, and nothing else */
-#define EVENT_INST_RETIRED  0x08
 
 /* What secondary_entry loads, by these offsets, with its MMU off: alone in its cache line, and written back. */
 struct boot_cpu {
@@ -59,13 +58,12 @@ static void monitor_start(void)
 {
     bool open = cycles_open();
 
-    if (!arch_instructions_counted())
+    if (!arch_monitor_present())
         return;
     arch_sysreg_write(pmuserenr_el0, open ? PMUSEREN_CYCLES : 0);
-    arch_sysreg_write(pmevtyper0_el0, EVENT_INST_RETIRED);
+    arch_sysreg_write(pmevtyper0_el0, ARCH_INST_RETIRED);
     arch_sysreg_write(pmccfiltr_el0, 0);
-    arch_sysreg_write(pmcntenset_el0,
-                      PMCNTEN_CYCLES | (arch_sysreg_read(pmceid0_el0) >> EVENT_INST_RETIRED & 1));
+    arch_sysreg_write(pmcntenset_el0, PMCNTEN_CYCLES | arch_instructions_counted());
     arch_sysreg_write(pmcr_el0, arch_sysreg_read(pmcr_el0) | PMCR_ENABLE | PMCR_LONG_CYCLES);
     if (open && !cpu_number())
         setting_add("cycles.readable=1"); /* baton_cycles() of apps/baton.h asks for it */

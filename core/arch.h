@@ -64,6 +64,12 @@ static inline void arch_irq_restore(uint64_t flags)
     arch_sysreg_write(daif, flags);
 }
 
+/* An interrupt is pending, though masked (ISR_EL1.I). */
+static inline bool arch_irq_pending(void)
+{
+    return arch_sysreg_read(isr_el1) & 0x80;
+}
+
 static inline void arch_irq_enable(void)
 {
     __asm__ volatile("msr daifclr, #2" ::: "memory");
@@ -110,14 +116,24 @@ static inline void arch_fp_open(bool open)
     arch_sysreg_write(cpacr_el1, open ? 3ul << 20 : 0);
 }
 
-/* True when the CPU has a performance monitor, whose counter 0 the boot has set to INST_RETIRED. */
-static inline bool arch_instructions_counted(void)
+#define ARCH_INST_RETIRED 8 /* number of the event */
+
+static inline bool arch_monitor_present(void)
 {
     uint64_t version = arch_sysreg_read(id_aa64dfr0_el1) >> 8 & 0xf;
     return version && version != 0xf;
 }
 
-/* Instructions retired on this CPU, 32 bits, wrapping. Exact under icount; 0 where the event is missing. */
+/*
+ * True when the CPU has a performance monitor that counts instructions; the boot has set its counter 0 to that. QEMU's has so under
+ * icount only, and to read it costs a lock there that the devices want.
+ */
+static inline bool arch_instructions_counted(void)
+{
+    return arch_monitor_present() && arch_sysreg_read(pmceid0_el0) >> ARCH_INST_RETIRED & 1;
+}
+
+/* Instructions retired on this CPU, 32 bits, wrapping. Exact under icount. */
 static inline uint32_t arch_instructions_read(void)
 {
     return (uint32_t)arch_sysreg_read(pmevcntr0_el0);

@@ -29,7 +29,7 @@ struct cpu {
     uint32_t
         must_ring; /* (a) 1 while in WFI or about to be, and while gives_way: who leaves work here must ring */
     bool gives_way;           /* (o) the share of the thread that runs here is spent: any other goes first */
-    uint64_t switched;        /* (o) counter value at which the current thread was switched in */
+    bool switched;            /* (o) a thread was switched in since the slice began */
     struct thread *inbox;     /* (a) threads woken by other CPUs, linked by thread->inbox_next */
     struct thread *run_first; /* (o) the run queue */
     struct thread *run_last;  /* (o) */
@@ -40,6 +40,7 @@ struct cpu {
     bool fp_open;             /* (o) CPACR_EL1 lets the current thread use them */
     uint64_t slice_end;       /* (o) counter value at which the current thread's slice ends */
     uint64_t timer_at;        /* (o) counter value at which the timer fires; UINT64_MAX: it is off */
+    uint32_t moved;           /* (o) frames that drivers moved here since the CPU was last idle: ipc/idle.h */
     uint64_t started;         /* (o) INST_RETIRED when the current thread was switched in */
     uint64_t counters[COUNTERS]; /* (o) see core/counters.h */
 };

@@ -18,7 +18,6 @@
 #define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
 
 #define PORT_MESSAGES 1024u             /* frames that wait to be transmitted, besides those in the ring */
-#define GRACE_NS      UINT64_C(2000)    /* an idle driver polls on: what an interrupt and two switches take */
 #define DRY_NS        UINT64_C(1000000) /* until a dry pool is tried again */
 
 static struct virtio_net nets[NICS_MAX + 1]; /* and the one for captures */
@@ -71,20 +70,29 @@ static void net_sleep(struct virtio_net *net)
     virtio_net_transmit_disarm(net);
 }
 
-/* A pass found nothing: first the others run; then, while nobody wants the CPU, polls for the grace; then sleeps. */
+/* A pass found nothing: first the others run, then it sleeps. The idle thread may poll in its place (ipc/idle.h). */
 static void net_idle(struct virtio_net *net)
 {
-    uint64_t now = timer_now();
-
-    if (net->quiet_since == 0) {
-        net->quiet_since = now;
+    net->quiet = !net->quiet;
+    if (net->quiet)
         thread_yield();
-    } else if (!thread_others_ready() && now - net->quiet_since < net->grace) {
-        arch_relax();
-    } else {
+    else
         net_sleep(net);
-        net->quiet_since = 0;
-    }
+}
+
+static void poller_quiet(void *argument)
+{
+    virtio_net_quiet(argument);
+}
+
+static bool poller_look(void *argument)
+{
+    return virtio_net_look(argument);
+}
+
+static bool poller_listen(void *argument)
+{
+    return virtio_net_listen(argument);
 }
 
 /*
@@ -102,7 +110,8 @@ static void net_run(void *argument)
         done += virtio_net_transmit(net);
         net_check(net);
         if (done > 0) {
-            net->quiet_since = 0;
+            net->quiet = false;
+            idle_moved(done);
             thread_yield(); /* what was handed on is worked on before more is taken */
         } else {
             net_idle(net);
@@ -200,11 +209,12 @@ void virtio_net_start(void)
 
         net->out = service_wire_out(net->service);
         spread_wire(&net->spread, net->service);
-        net->grace = timer_ticks(GRACE_NS);
         net->nic->cpu = net->nic->number % cpu_count;
         net->thread = thread_create_kernel(net->service, net->nic->name, net->nic->cpu, net_run, net);
         net->transport.ops->interrupt_start(&net->transport, net_interrupt, net, net->nic->cpu);
         virtio_status_add(&net->transport, VIRTIO_DRIVER_OK);
+        net->poller = (struct poller){net->thread, poller_quiet, poller_look, poller_listen, net, NULL};
+        idle_poller_add(&net->poller, net->nic->cpu);
         thread_wake(net->thread); /* its first pass fills the ring: every slot begins as an empty one */
         arch_irq_restore(flags);
     }

@@ -17,6 +17,7 @@
 #include "drivers/spread.h"
 #include "drivers/virtio.h"
 #include "drivers/virtqueue.h"
+#include "ipc/idle.h"
 #include "ipc/message.h"
 #include "ipc/observe.h"
 #include "ipc/service.h"
@@ -110,8 +111,8 @@ struct virtio_net {
     struct thread *thread;
     struct virtio_transport transport;
     uint32_t header_bytes; /* of the device's header: 12, legacy 10 */
-    uint64_t grace;        /* ticks that the idle thread polls on before it sleeps */
-    uint64_t quiet_since;  /* when a pass first found nothing to do; 0 while there is work */
+    struct poller poller;  /* what the idle thread looks at */
+    bool quiet;            /* a pass has found nothing to do */
     struct receive receive;
     struct transmit transmit;
 };
@@ -138,6 +139,14 @@ bool virtio_net_receive_arm(struct virtio_net *net);
 void virtio_net_receive_disarm(struct virtio_net *net);
 bool virtio_net_transmit_arm(struct virtio_net *net);
 void virtio_net_transmit_disarm(struct virtio_net *net);
+
+/*
+ * The same for the idle thread while the thread sleeps armed (ipc/idle.h): quiet and listen switch the device's interrupts alone,
+ * look says whether there is work that should not wait for one.
+ */
+void virtio_net_quiet(struct virtio_net *net);
+bool virtio_net_look(const struct virtio_net *net);
+bool virtio_net_listen(struct virtio_net *net);
 
 /* After a reset of the device: all that lies in the direction's slots goes back to the pools. */
 void virtio_net_receive_drain(struct virtio_net *net);

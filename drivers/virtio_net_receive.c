@@ -365,6 +365,32 @@ unsigned virtio_net_receive(struct virtio_net *net)
 
 /* ---- Sleeping, and the end ---- */
 
+void virtio_net_quiet(struct virtio_net *net)
+{
+    virtqueue_interrupts_off(&net->receive.queue);
+    virtqueue_interrupts_off(&net->transmit.queue);
+}
+
+/* Frames that were sent come back with the next one, unless slots run short. */
+bool virtio_net_look(const struct virtio_net *net)
+{
+    const struct receive *receive = &net->receive;
+    const struct transmit *transmit = &net->transmit;
+
+    return (virtqueue_pending(&receive->queue) > 0 && receive->waiting_count == 0) ||
+           (transmit->free_count < BATON_BATCH && virtqueue_pending(&transmit->queue) > 0);
+}
+
+/* For whatever virtio_net_receive_arm() and virtio_net_transmit_arm() ask for. */
+bool virtio_net_listen(struct virtio_net *net)
+{
+    bool work = net->receive.waiting_count == 0 && virtqueue_interrupts_on(&net->receive.queue) > 0;
+
+    if (net->transmit.queue.in_flight > 0)
+        work |= virtqueue_interrupts_on(&net->transmit.queue) > 0;
+    return work;
+}
+
 bool virtio_net_receive_arm(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;

@@ -1,6 +1,7 @@
 /* The queues of one CPU: see sched.h, and thread.h for the model. */
 #include <stddef.h>
 #include "ipc/sched.h"
+#include "ipc/idle.h"
 #include "core/arch.h"
 #include "core/cpu.h"
 #include "core/ledger.h"
@@ -194,17 +195,15 @@ static void share_turn(struct cpu *cpu, uint64_t now, bool begins)
     timer_need(cpu, cpu->slice_end);
 }
 
-/* The end of a slice: a thread that was switched in meanwhile has not had all of it. */
+/*
+ * The end of a slice. A thread that was switched in meanwhile has not had all of it, and gets another one: when it came is not
+ * known, as that would cost each switch a look at the time.
+ */
 static void slice_renew(struct cpu *cpu, uint64_t now)
 {
-    uint64_t end = cpu->switched + slice_ticks;
-
-    if (now < end) {
-        cpu->slice_end = end;
-        return;
-    }
     cpu->slice_end = now + slice_ticks;
-    cpu->reschedule = sched_others_ready();
+    cpu->reschedule = !cpu->switched && sched_others_ready();
+    cpu->switched = false;
 }
 
 /* The timer's interrupt: deadlines that have passed, and the end of the slice. An idle CPU arms it itself, when it sleeps again. */
@@ -299,11 +298,11 @@ static void current_set(struct cpu *cpu, struct thread *next)
         give_way(cpu, false);
     }
     if (from == cpu->idle || from->limited) {
-        cpu->slice_end = timer_now() + slice_ticks;
+        cpu->slice_end = (from == cpu->idle ? idle_end() : timer_now()) + slice_ticks;
         timer_need(cpu, cpu->slice_end);
     }
     cpu->current = next;
-    cpu->switched = arch_counter_peek();
+    cpu->switched = true;
     if (next->limited)
         share_turn(cpu, timer_now(), true);
     ledger_note(cpu, LEDGER_RUN, next->in_service ? next->space->number : 0, LEDGER_NO_PAGE, next->number);
@@ -370,7 +369,7 @@ bool sched_hand_over(struct thread *next)
     /* As current_set, of which nothing else applies to such two */
     instructions_count(cpu, from);
     cpu->current = next;
-    cpu->switched = arch_counter_peek();
+    cpu->switched = true;
     ledger_note(cpu, LEDGER_RUN, next->space->number, LEDGER_NO_PAGE, next->number);
     table_switch(next->space->table);
     fp_switch(cpu, next);
@@ -457,6 +456,7 @@ static void idle_loop(void *argument)
         arch_irq_disable();
         unmap_poll();
         idle_timer_arm(cpu);
+        idle_poll();
         __atomic_store_n(&cpu->must_ring, 1, __ATOMIC_RELAXED);
         arch_dmb_ish(); /* else we may look before others can see that we sleep: they would not ring */
         if (!sched_others_ready())
