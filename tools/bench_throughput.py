@@ -20,7 +20,7 @@ LEAST = 0.1           # of the rate with a window, where it begins
 MOST = 1.25
 AGAIN = 2             # times that a rate which did not pass is tried again: the host does other things too
 MISSING = 0.02        # of the frames that may not have been offered
-STALL = 1             # second without a frame, after which those under way are lost
+STALL = 2             # seconds without a frame, after which those under way are lost
 RINGS = 512           # frames that the two rings hold
 WINDOW, PROBE_SECONDS, WARM = 256, 0.5, 1000
 
@@ -31,6 +31,8 @@ def total(result, name):
 
 def verdict(result):
     """Why a trial did not pass; None when it did."""
+    if trial.stuck(result):
+        return "it stopped taking frames"
     if result["lost"]:
         return f"{result['lost']:,} lost"
     if total(result, "blocked"):
@@ -61,24 +63,27 @@ class Search:
         self.cpus, self.directions = options.cpus or [1], options.directions or ["one"]
         self.progress = Progress(len(self.sizes) * len(self.cpus) * len(self.directions) * len(guests))
 
-    def try_rate(self, one, key, rate, trials):
+    def try_rate(self, rigs, guest, key, rate, trials):
         for _ in range(AGAIN + 1):
-            result, _, _ = trial.run(one, key["size"], key["directions"], loss_allowed=True, rate=round(rate),
+            result, _, _ = trial.run(rigs.turn(guest), key["size"], key["directions"], loss_allowed=True, rate=round(rate),
                                      seconds=self.seconds, timing=True, stall=STALL)
             why = verdict(result)
             trials.append({"rate": round(rate), "offered": total(result, "sent"), "lost": result["lost"],
-                           **{name: total(result, name) for name in ("not_offered", "blocked")}, "under_way": result["measured"]["under_way"], "passed": why is None, "why": why,
+                           **{name: total(result, name) for name in ("not_offered", "blocked")}, "under_way":
+                           result["measured"]["under_way"], "passed": why is None, "why": why,
                            "latency_us": result.get("latency_us")})
             if why is None:
                 return True
+            if trial.stuck(result):
+                rigs.drop(guest)
         return False
 
-    def search(self, one, key):
-        result, _, _ = trial.run(one, key["size"], key["directions"], window=WINDOW, seconds=PROBE_SECONDS, warm=WARM)
+    def search(self, rigs, guest, key):
+        result, _, _ = trial.run(rigs.turn(guest), key["size"], key["directions"], window=WINDOW, seconds=PROBE_SECONDS, warm=WARM)
         ways = len(trial.FLOWS[key["directions"]])
         reached = result["measured"]["frames"] / result["measured"]["seconds"] / ways
         trials = []
-        rate = halve(LEAST * reached, MOST * reached, lambda rate: self.try_rate(one, key, rate, trials))
+        rate = halve(LEAST * reached, MOST * reached, lambda rate: self.try_rate(rigs, guest, key, rate, trials))
         if rate is None:
             raise Refused(f"not even {LEAST * reached:,.0f} frames/s passed: {trials[-1]['why']}")
         best = next(one for one in reversed(trials) if one["passed"] and one["rate"] == round(rate))
@@ -91,7 +96,7 @@ class Search:
         try:
             one = rigs.turn(guest)
             self.commands.setdefault(f"{guest.name}, {report.cpus_text(one.cpus)}", one.text())
-            self.rows.append(self.search(one, key))
+            self.rows.append(self.search(rigs, guest, key))
         except Refused as why:
             self.refused.append({**key, "why": str(why)})
             rigs.drop(guest)

@@ -69,10 +69,18 @@ def test_spoilt(tmp_path, what):
     assert "no figure: baton-switch, 60, 32, one, 1: of " in text
 
 
+def choice(**chosen):
+    """Options as ./baton has them, for what is done without it."""
+    return types.SimpleNamespace(**{"versus": None, "appliance": "switch", "placement": None, "memory": 512, "sizes": ["60"],
+                                    "windows": [32], "directions": ["one"], "cpus": [1], "runs": 1, "seconds": 0.1,
+                                    "throughput": None, "spoil": None, **chosen})
+
+
 RIGHT = {"flows": [{"sent": 10, "received": 10, "not_offered": 0, "blocked": 0}], "received": 10,
          "lost": 0, "wrong": 0, "duplicated": 0, "reordered": 0, "misdelivered": 0, "foreign": 0,
          "ports": [{"out": 12, "in": 1, "unsent": False}, {"out": 1, "in": 12, "unsent": False}],
          "measured": {"frames": 10, "seconds": 1, "under_way": 0}}
+STUCK = {**RIGHT, "ports": [RIGHT["ports"][0], {**RIGHT["ports"][1], "unsent": True}]}
 BEFORE = {"net": [{"name": f"net{n}", "rx_frames": 100, "tx_frames": 200} for n in (0, 1)],
           "pages": {"free": 5, "owned": 3, "in_flight": 2, "total": 10},
           "services": [{"name": "forward", "state": "running"}]}
@@ -111,16 +119,14 @@ def test_frames():
         assert f"1 {name}" in refused(trial.check_frames, {**RIGHT, name: 1})
     trial.check_frames({**RIGHT, "lost": 1}, True)
     assert "no frame" in refused(trial.check_frames, {**RIGHT, "received": 0})
-    stuck = {**RIGHT, "ports": [RIGHT["ports"][0], {**RIGHT["ports"][1], "unsent": True}]}
-    assert "stopped taking" in refused(trial.check_frames, stuck)
+    assert "stopped taking" in refused(trial.check_frames, STUCK)
 
 
 @named("bench-forward-refuses-a-guest-that-stays-awake")
 def test_awake():
     """Not one that is known to poll."""
-    options = types.SimpleNamespace(versus=None, sizes=["60"], windows=[1], directions=["one"], cpus=[1], runs=1, seconds=None)
     guest = types.SimpleNamespace(name="g", polls=False)
-    work = bench_forward.Measurement(options, [guest])
+    work = bench_forward.Measurement(choice(), [guest])
     one = types.SimpleNamespace(guest=guest, cpus=1, text=lambda: "", idle_share=lambda: 0.9)
     assert "awake while nothing comes: it uses 90 %" in refused(work.rate, one, {"runs": []}, work.cases[0])
 
@@ -135,6 +141,7 @@ def test_verdict():
     assert "2 not taken" in bench_throughput.verdict({**RIGHT, "flows": [{**late, "not_offered": 2, "blocked": 2}]})
     assert bench_throughput.verdict({**RIGHT, "flows": [{**late, "not_offered": 2}]}) is None
     assert "host was busy" in bench_throughput.verdict({**RIGHT, "flows": [{**late, "not_offered": 3}]})
+    assert "stopped taking" in bench_throughput.verdict(STUCK)
     waiting = {**RIGHT["measured"], "under_way": bench_throughput.RINGS + 1}
     assert "under way" in bench_throughput.verdict({**RIGHT, "measured": waiting})
 
@@ -149,14 +156,18 @@ def test_halving(truth):
 
 @named("bench-forward-throughput")
 @alone
-def test_throughput(tmp_path):
-    results, text = results_of(tmp_path, "--throughput", "--sizes", "60", "--cpus", "1", "--seconds", "0.3")
+def test_throughput(monkeypatch, build, capsys):
+    """Coarser than it is for users, so that it takes a few trials."""
+    build.image("switch")
+    monkeypatch.setattr(bench_throughput, "RESOLUTION", 0.5)
+    refused_any, results = bench_forward.measure(choice(throughput=True, sizes=["imix"], seconds=0.3), "virt")
+    assert not refused_any, results["refused"]
     row, = results["rows"]
     passed = [one for one in row["trials"] if one["passed"]]
     assert passed and all(not one["lost"] and not one["blocked"] for one in passed)
     assert 0 < row["frames_per_second"] <= max(one["offered"] for one in passed) / 0.3 + 1
     assert all(one["why"] for one in row["trials"] if not one["passed"])
-    assert row["trial_seconds"] == 0.3 and "trials of 0.3 s" in text
+    assert row["trial_seconds"] == 0.3 and "trials of 0.3 s" in capsys.readouterr().out
 
 
 def generate_at(rate, ends):
@@ -207,9 +218,7 @@ class Impostor:
 
 def beside(monkeypatch, there):
     monkeypatch.setattr(peer, "of", lambda kind: [Impostor(there)])
-    options = types.SimpleNamespace(versus=["linux"], appliance="switch", placement=None, memory=512, sizes=["60"], windows=[32],
-                                    directions=["one"], cpus=[1], runs=1, seconds=0.1, throughput=None, spoil=None)
-    refused_any, results = bench_forward.measure(options, "virt")
+    refused_any, results = bench_forward.measure(choice(versus=["linux"]), "virt")
     assert not refused_any and [row["guest"] for row in results["rows"]] == ["baton-switch"]
     assert [one["peer"] for one in results["absent"]] == ["impostor"]
     return results["absent"][0]["why"]
@@ -225,6 +234,15 @@ def test_absent(monkeypatch, build):
 def test_no_boot(monkeypatch, build):
     build.image("switch")
     assert "no-such-machine" in beside(monkeypatch, True)
+
+
+@named("bench-forward-throws-late-frames-away")
+def test_drain():
+    ends = socket.socketpair()
+    ends[1].sendall(bytes(100000))
+    trial.drain([ends[0]])
+    with pytest.raises(BlockingIOError):
+        ends[0].recv(1, socket.MSG_DONTWAIT)
 
 
 @named("bench-forward-takes-turns")
