@@ -17,6 +17,10 @@
 #define SPACE_MEMORY_32 2u
 #define CELLS_PCI       3
 
+#define GIC_CELLS 3
+
+#define CONFIG_LIMIT UINT64_C(0x100000000000) /* what a Cortex-A72 can address */
+
 static struct pci_host host;
 
 static bool refuse(const char *what)
@@ -32,6 +36,20 @@ static uint64_t cells(const fdt32_t *cell, int count)
     while (count-- > 0)
         value = value << 32 | fdt32_ld(cell++);
     return value;
+}
+
+/* Whether any of it is RAM, by what the tree says of that. */
+static bool in_memory(uint64_t start, uint64_t size)
+{
+    const void *tree = device_tree_blob();
+    uint64_t from, bytes;
+    int node = -1;
+
+    while ((node = fdt_node_offset_by_prop_value(tree, node, "device_type", "memory", sizeof "memory")) >= 0)
+        for (unsigned i = 0; device_tree_reg(node, i, &from, &bytes); i++)
+            if (start <= from ? from - start < size : start - from < bytes)
+                return true;
+    return false;
 }
 
 /* ---- Registers and windows ---- */
@@ -56,8 +74,11 @@ static bool config_find(int node)
     if (!device_tree_reg(node, 0, &host.config, &size))
         return refuse("the host bridge has no reg");
     buses = size / PCI_BUS_BYTES;
-    if (buses == 0 || host.config % PCI_BUS_BYTES || host.config + size < size)
+    if (buses == 0 || host.config % PCI_BUS_BYTES || host.config + size < size ||
+        host.config + size > CONFIG_LIMIT)
         return refuse("reg is no configuration space");
+    if (in_memory(host.config, size))
+        return refuse("reg lies in memory");
     if (buses > PCI_BUSES_MAX)
         buses = PCI_BUSES_MAX;
     if (host.bus_last - host.bus_first >= buses)
@@ -84,7 +105,9 @@ static bool window_find(int node)
             continue;
         if (pci + size < pci || pci + size > UINT64_C(0x100000000) || cpu + size < cpu ||
             cpu + size > LINEAR_SIZE || (pci | cpu) % PCI_BUS_BYTES)
-            return refuse("the window for memory is none");
+            return refuse("the window for BARs is none");
+        if (in_memory(cpu, size) || (cpu < host.config + PCI_BUS_BYTES && host.config < cpu + size))
+            return refuse("the window for BARs lies in memory, or over the configuration space");
         host.memory = cpu;
         host.memory_pci = pci;
         host.memory_size = size;
@@ -94,6 +117,18 @@ static bool window_find(int node)
 }
 
 /* ---- Interrupts ---- */
+
+/* Cells of an address on the interrupt controller with that number, if it is one whose interrupts are a GIC's; or -1. */
+static int controller_cells(uint32_t phandle)
+{
+    int node = fdt_node_offset_by_phandle(device_tree_blob(), phandle);
+    uint64_t interrupt_cells;
+
+    if (node < 0 || !device_tree_number(node, "#interrupt-cells", &interrupt_cells) ||
+        interrupt_cells != GIC_CELLS)
+        return -1;
+    return fdt_address_cells(device_tree_blob(), node);
+}
 
 /*
  * interrupt-map: address on PCI (3 cells), pin (1), then the controller, an address on it, and what its `interrupts` would
@@ -113,9 +148,8 @@ static void routes_find(int node)
     host.device_mask = fdt32_ld(mask);
     host.pin_mask = fdt32_ld(mask + CELLS_PCI);
     while (length > 0) {
-        int controller = length < 20 ? -1 : fdt_node_offset_by_phandle(tree, fdt32_ld(map + CELLS_PCI + 1));
-        int address = controller < 0 ? -1 : fdt_address_cells(tree, controller);
-        int entry = CELLS_PCI + 2 + address + 3;
+        int address = length < (CELLS_PCI + 2) * 4 ? -1 : controller_cells(fdt32_ld(map + CELLS_PCI + 1));
+        int entry = CELLS_PCI + 2 + address + GIC_CELLS;
         unsigned irq;
 
         if (address < 0 || length < entry * 4 || !device_tree_gic_irq(map + CELLS_PCI + 2 + address, &irq) ||
@@ -158,6 +192,15 @@ static int messages_find(int node)
     return controller;
 }
 
+/* One more than the highest device number that a function on these buses can have. */
+static unsigned device_numbers(unsigned bus_last)
+{
+    uint32_t requesters = (bus_last + 1) << 8;
+
+    requesters = requesters > host.msi_first ? requesters - host.msi_first : 0;
+    return host.msi_base + (requesters < host.msi_count ? requesters : host.msi_count);
+}
+
 void virt_pci_start(void (*msi_start)(int node, unsigned devices))
 {
     int node = device_tree_next(-1, COMPATIBLE);
@@ -172,7 +215,7 @@ void virt_pci_start(void (*msi_start)(int node, unsigned devices))
     routes_find(node);
     int controller = messages_find(node);
     if (controller >= 0)
-        msi_start(controller, host.msi_base + ((bus_last + 1) << 8) - host.msi_first);
+        msi_start(controller, device_numbers(bus_last));
     for (; found; found = found->next)
         virtio_pci_probe(found);
 }

@@ -212,7 +212,7 @@ bool gic_its_init(volatile void *registers, uint64_t phys, uint32_t devices)
     its_phys = phys;
     type = read64(its + GITS_TYPER);
     device_limit = devices;
-    if (!(type & TYPER_PHYSICAL) || devices > UINT64_C(1) << TYPER_DEVICES(type)) {
+    if (!(type & TYPER_PHYSICAL) || devices == 0 || devices > UINT64_C(1) << TYPER_DEVICES(type)) {
         log_print("gic-its: type %lx: no LPIs, or not for %u devices: not used\n", type, devices);
         return false;
     }

@@ -32,7 +32,12 @@ static void command_change(const struct pci_function *function, uint32_t clear, 
 
 void pci_function_enable(const struct pci_function *function)
 {
-    command_change(function, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    command_change(function, 0, PCI_COMMAND_MEMORY);
+}
+
+void pci_function_master(const struct pci_function *function)
+{
+    command_change(function, 0, PCI_COMMAND_MASTER);
 }
 
 void pci_function_disable(const struct pci_function *function)

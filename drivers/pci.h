@@ -11,7 +11,8 @@
  * Invariants
  *   1. What a device says of itself (sizes, offsets, lists) is checked before it is used; what is wrong is named in the log
  *      with the function, and the function is not used.
- *   2. A function decodes memory and masters the bus only between pci_function_enable() and pci_function_disable().
+ *   2. A function decodes memory only between pci_function_enable() and pci_function_disable(), and masters the bus only
+ *      from pci_function_master() on.
  *   3. Two BARs never share a page.
  *
  * Errors: false or NULL, after one line in the log. Not done: hotplug, power management, I/O ports, SR-IOV, ARI, an IOMMU.
@@ -65,6 +66,7 @@ struct pci_function {
     const struct pci_host *host;
     volatile uint8_t *config; /* its 4 KiB of configuration space */
     uint8_t bus, device, function, pin;
+    bool aliased; /* behind a conventional bridge: what it sends carries a number that is not its own */
     uint16_t vendor, product, subsystem;
     struct pci_bar bars[PCI_BARS];
     char name[12]; /* "00:01.0": bus, device, function; the first two in hexadecimal */
@@ -83,10 +85,11 @@ uint32_t pci_config_read(const struct pci_function *function, unsigned offset);
 void pci_config_write(const struct pci_function *function, unsigned offset, uint32_t value);
 
 /*
- * Lets the function decode its memory and read and write ours; its line stays silent (pci_line_allow). disable takes
- * both away.
+ * Lets the function decode its memory: its BARs answer. master lets it read and write ours, and send messages: once it is
+ * reset, as what firmware had told it to do may still be going on. disable takes it all away, and silences its line.
  */
 void pci_function_enable(const struct pci_function *function);
+void pci_function_master(const struct pci_function *function);
 void pci_function_disable(const struct pci_function *function);
 
 /* Lets the function use its interrupt line, or not. */

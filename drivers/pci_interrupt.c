@@ -71,6 +71,11 @@ static bool msix_create(const struct pci_function *function, struct pci_interrup
         log_print("pci %s: MSI-X: table and pending bits overlap\n", function->name);
         return false;
     }
+    if (function->aliased) {
+        log_print("pci %s: MSI-X: a conventional bridge would send it under another number\n",
+                  function->name);
+        return false;
+    }
     if (requester - host->msi_first >= host->msi_count) {
         log_print("pci %s: MSI-X: requester %x is not in the device tree's msi-map\n", function->name,
                   requester);

@@ -28,6 +28,7 @@
 
 #define EXPRESS_PORT(capability) ((capability) >> 20 & 0xf)
 #define EXPRESS_ROOT_PORT        4u
+#define EXPRESS_UPSTREAM         5u
 #define EXPRESS_DOWNSTREAM       6u
 
 struct scan {
@@ -42,6 +43,7 @@ struct bus {
     const struct pci_function *bridge; /* that leads to it */
     volatile uint8_t *config;
     unsigned number, depth, devices;
+    bool aliased;
 };
 
 static uint64_t align_up(uint64_t value, uint64_t align)
@@ -130,6 +132,7 @@ static bool function_look(const struct scan *scan, const struct bus *bus, unsign
         .bus = (uint8_t)bus->number,
         .device = (uint8_t)(number / FUNCTIONS),
         .function = (uint8_t)(number % FUNCTIONS),
+        .aliased = bus->aliased,
     };
     uint32_t id = pci_config_read(function, PCI_ID);
 
@@ -179,18 +182,20 @@ static void device_take(struct scan *scan, struct pci_function *function)
 
 static void bus_scan(struct scan *scan, const struct pci_function *bridge, unsigned number, unsigned depth);
 
-/* Ports of PCI Express have one device behind them: some would answer for it under any number. */
-static unsigned devices_behind(const struct pci_function *bridge)
+/*
+ * What the kind of bridge means for the bus behind it. A port of PCI Express has one device there: some would answer for it
+ * under any number. Conventional bridges put their own number in place of that of who sends.
+ */
+static void bridge_look(struct bus *bus)
 {
-    struct pci_walk walk;
+    struct pci_walk walk = pci_capabilities(bus->bridge);
+    bool express = pci_capability_next(&walk, PCI_CAP_EXPRESS);
+    unsigned port = express ? EXPRESS_PORT(pci_config_read(bus->bridge, walk.offset)) : 0;
 
-    if (!bridge)
-        return DEVICES;
-    walk = pci_capabilities(bridge);
-    if (!pci_capability_next(&walk, PCI_CAP_EXPRESS))
-        return DEVICES;
-    unsigned port = EXPRESS_PORT(pci_config_read(bridge, walk.offset));
-    return port == EXPRESS_ROOT_PORT || port == EXPRESS_DOWNSTREAM ? 1 : DEVICES;
+    if (port == EXPRESS_ROOT_PORT || port == EXPRESS_DOWNSTREAM)
+        bus->devices = 1;
+    bus->aliased = bus->bridge->aliased ||
+                   (port != EXPRESS_ROOT_PORT && port != EXPRESS_DOWNSTREAM && port != EXPRESS_UPSTREAM);
 }
 
 /* The bridge passes on [start, end), whole megabytes; nothing when that is empty. */
@@ -231,6 +236,7 @@ static void bridge_take(struct scan *scan, struct pci_function *function, unsign
     scan->next = align_up(scan->next, WINDOW_ALIGN);
     bridge_open(scan, bridge, start, scan->next);
     pci_function_enable(bridge);
+    pci_function_master(bridge); /* passes on what those behind it read and write */
 }
 
 /* Calls `each` with what is on a bus. Functions other than 0 are looked at where 0 says that there are some. */
@@ -275,8 +281,10 @@ static void function_take(struct scan *scan, const struct bus *bus, struct pci_f
 static void bus_scan(struct scan *scan, const struct pci_function *bridge, unsigned number, unsigned depth)
 {
     uint64_t offset = (uint64_t)(number - scan->host->bus_first) * PCI_BUS_BYTES;
-    struct bus bus = {.bridge = bridge, .number = number, .depth = depth, .devices = devices_behind(bridge)};
+    struct bus bus = {.bridge = bridge, .number = number, .depth = depth, .devices = DEVICES};
 
+    if (bridge)
+        bridge_look(&bus);
     bus.config = kernel_map_device(scan->host->config + offset, bus.devices * FUNCTIONS * PCI_FUNCTION_BYTES);
     bus_walk(scan, &bus, function_silence);
     bus_walk(scan, &bus, function_take);

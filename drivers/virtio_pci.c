@@ -224,6 +224,17 @@ static bool connect(const struct pci_function *function, const struct virtio_pci
     return true;
 }
 
+/* Before it may reach memory: a boot loader may have left it at work, on rings that are ours now. */
+static bool reset(const struct pci_function *function, const struct virtio_transport *transport)
+{
+    if (!virtio_reset(transport)) {
+        log_print("%s: does not reset: not used\n", transport->name);
+        return false;
+    }
+    pci_function_master(function);
+    return true;
+}
+
 bool virtio_pci_probe(const struct pci_function *function)
 {
     struct virtio_pci_parts parts;
@@ -231,7 +242,8 @@ bool virtio_pci_probe(const struct pci_function *function)
 
     if (virtio_pci_find(function, &parts)) {
         pci_function_enable(function);
-        if (connect(function, &parts, &transport) && virtio_attach(&transport, device_number(function)))
+        if (connect(function, &parts, &transport) && reset(function, &transport) &&
+            virtio_attach(&transport, device_number(function)))
             return true;
         pci_function_disable(function);
     }

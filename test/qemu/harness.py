@@ -73,13 +73,14 @@ class Machine:
 
     def __init__(self, image, cpus=1, gic=3, virtualization=False, memory=512, modern=True, nics=2, append="",
                  initrd=None, dtb=None, bios=None, cpu="cortex-a72", icount=None, plugin=None, one_insn_per_tb=False,
-                 shared_memory=False, raw=False, transport="mmio", options="", extra=()):
+                 shared_memory=False, raw=False, transport="mmio", options="", buses=(), extra=()):
         self.image, self.cpus, self.gic, self.virtualization = image, cpus, gic, virtualization
         self.memory, self.modern, self.append, self.initrd, self.dtb = memory, modern, append, initrd, dtb
         self.bios, self.cpu, self.icount, self.plugin = bios, cpu, icount, plugin
         self.one_insn_per_tb, self.shared_memory = one_insn_per_tb, shared_memory
         self.transport, self.options = transport, options  # of the NICs; of -M, each behind a comma
         self.raw, self.extra = raw, list(extra)  # raw: no -kernel, `extra` says how the machine starts
+        self.buses = list(buses)                 # of -device, in front of the NICs that may be put on them
         self.nics = [Nic() for _ in range(nics)] if isinstance(nics, int) else list(nics)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="baton-"))
         self.title = f"{pathlib.Path(str(image)).name}, {cpus} CPUs, GICv{gic}"
@@ -115,6 +116,8 @@ class Machine:
         line += ["-chardev", f"socket,id=console,path={self.folder / 'console'},server=on,wait=on",
                  "-serial", "chardev:console",
                  "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off"]
+        for bus in self.buses:
+            line += ["-device", bus]
         for index, nic in enumerate(self.nics):
             line += nic.arguments(index, self.folder, self.transport)
         extra = [word.replace("{folder}", str(self.folder)) for word in self.extra]

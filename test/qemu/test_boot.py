@@ -51,8 +51,10 @@ def test_matrix(boot, switch, row):
     machine.halt()
 
 
-@named("boot-under-u-boot")
-def test_u_boot(boot, switch, tmp_path):
+@named("boot-under-u-boot-{transport}")
+@pytest.mark.parametrize("transport", ["mmio", "pci"])
+def test_u_boot(boot, switch, tmp_path, transport):
+    """With pci, U-Boot has given bus numbers and addresses to everything before."""
     (tmp_path / "boot.cmd").write_text("load virtio 0:1 ${kernel_addr_r} Image\n"
                                        "booti ${kernel_addr_r} - ${fdtcontroladdr}\n")
     disk = tmp_path / "disk"
@@ -64,7 +66,7 @@ def test_u_boot(boot, switch, tmp_path):
                     ["mkfs.vfat", "--offset=2048", str(disk), str(129024 // 2)],
                     ["mcopy", "-i", f"{disk}@@1M", "Image", "boot.scr", "::"]):
         subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    machine = boot(switch, cpus=2, bios="/usr/lib/u-boot/qemu_arm64/u-boot.bin", extra=[
+    machine = boot(switch, cpus=2, transport=transport, bios="/usr/lib/u-boot/qemu_arm64/u-boot.bin", extra=[
         "-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "virtio-blk-device,drive=disk"])
     machine.wait_ready()
     machine.wait_for(r"^Baton \S+ \(\S+\) switch on virt, 2 CPUs\b")
@@ -93,7 +95,7 @@ def test_no_memory(boot, switch):
     assert_refused(boot(switch, memory=64, append="ipc=1024"), r"(?i)(memory|ipc)")
 
 
-def raw_boot(boot, image, folder, tree, cpus=1):
+def raw_boot(boot, image, folder, tree, cpus=1, **machine):
     """
     Enters the image as a boot loader would, with a device tree that QEMU has had no chance to mend: a few
     instructions at the end of the first 128 MiB set x0 and jump.
@@ -108,7 +110,7 @@ def raw_boot(boot, image, folder, tree, cpus=1):
     for name, address in loads:
         extra += ["-device", f"loader,file={folder / name},addr={address:#x},force-raw=on"]
     extra += ["-device", f"loader,addr={start_at:#x},cpu-num=0"]
-    return boot(image, cpus=cpus, raw=True, extra=extra)
+    return boot(image, cpus=cpus, raw=True, extra=extra, **machine)
 
 
 def virt_tree(folder, cpus=1):
