@@ -376,7 +376,7 @@ int main(void)
     if (baton_setting_number("age", 1, 1000000, &age) < 0 ||
         baton_setting_number("table", 1, 8192, &limit) < 0)
         return 1;
-    uint64_t *slots = malloc(table_slots((unsigned)limit) * sizeof slots[0]);
+    uint64_t *slots = malloc(table_words((unsigned)limit) * sizeof slots[0]);
     if (!slots) {
         baton_log("no memory for a table of %u stations", (unsigned)limit);
         return 1;

@@ -21,14 +21,20 @@ unsigned table_slots(unsigned limit)
     return buckets_for(limit) * TABLE_WAYS;
 }
 
+unsigned table_words(unsigned limit)
+{
+    return table_slots(limit) + buckets_for(limit) / 64;
+}
+
 void table_init(struct table *table, uint64_t *slots, unsigned limit, uint64_t age_ns, uint64_t seed,
                 uint64_t now_ns)
 {
     unsigned buckets = buckets_for(limit);
 
-    memset(slots, 0, table_slots(limit) * sizeof slots[0]);
+    memset(slots, 0, table_words(limit) * sizeof slots[0]);
     *table = (struct table){
         .slots = slots,
+        .marks = slots + table_slots(limit),
         .multiplier = (UINT64_C(0x9e3779b97f4a7c15) ^ seed << 1) | 1,
         .shift = 64 - (unsigned)__builtin_ctz(buckets),
         .mask = buckets - 1,
@@ -38,6 +44,14 @@ void table_init(struct table *table, uint64_t *slots, unsigned limit, uint64_t a
     table->now = table->swept = now_ns / table->unit_ns;
 }
 
+/* Something is in the bucket of that place. Release: what, before the mark can be seen (bucket_sweep). */
+static void table_mark(struct table *table, const uint64_t *place)
+{
+    unsigned number = (unsigned)(place - table->slots) / TABLE_WAYS;
+
+    __atomic_fetch_or(&table->marks[number / 64], UINT64_C(1) << number % 64, __ATOMIC_RELEASE);
+}
+
 /* Frees a place in which `word` was seen; not when another thread has used it meanwhile. */
 static void place_free(struct table *table, uint64_t *place, uint64_t word)
 {
@@ -45,30 +59,30 @@ static void place_free(struct table *table, uint64_t *place, uint64_t word)
         __atomic_fetch_sub(&table->used, 1, __ATOMIC_RELAXED);
 }
 
-static bool bucket_empty(const uint64_t *bucket)
+/* Frees a bucket's places, all or the expired ones. The mark goes first: who enters something meanwhile sets it again. */
+static void bucket_sweep(struct table *table, unsigned number, bool all)
 {
-    uint64_t any = 0;
+    uint64_t *bucket = &table->slots[number * TABLE_WAYS], left = 0;
 
-#pragma GCC unroll 4
-    for (unsigned i = 0; i < TABLE_WAYS; i++)
-        any |= __atomic_load_n(&bucket[i], __ATOMIC_RELAXED);
-    return !any;
+    /* Acquire: else an entry may not be seen yet whose mark is taken away here */
+    __atomic_fetch_and(&table->marks[number / 64], ~(UINT64_C(1) << number % 64), __ATOMIC_ACQUIRE);
+    for (unsigned i = 0; i < TABLE_WAYS; i++) {
+        uint64_t word = __atomic_load_n(&bucket[i], __ATOMIC_RELAXED);
+        if (all || table_expired(table, word))
+            place_free(table, &bucket[i], word);
+        left |= __atomic_load_n(&bucket[i], __ATOMIC_RELAXED);
+    }
+    if (left)
+        table_mark(table, bucket);
 }
 
-/* Frees the places of all entries, or of those that have expired. Cost: one load for each place. */
+/* Frees the places of all entries, or of those that have expired. Cost: a load for 64 buckets, and what is in them. */
 static void sweep(struct table *table, bool all)
 {
-    uint64_t *const end = table->slots + (size_t)(table->mask + 1) * TABLE_WAYS;
-
-    for (uint64_t *bucket = table->slots; bucket != end; bucket += TABLE_WAYS) {
-        if (bucket_empty(bucket))
-            continue;
-        for (unsigned i = 0; i < TABLE_WAYS; i++) {
-            uint64_t word = __atomic_load_n(&bucket[i], __ATOMIC_RELAXED);
-            if (all || table_expired(table, word))
-                place_free(table, &bucket[i], word);
-        }
-    }
+    for (unsigned first = 0; first <= table->mask; first += 64)
+        for (uint64_t marks = __atomic_load_n(&table->marks[first / 64], __ATOMIC_RELAXED); marks;
+             marks &= marks - 1)
+            bucket_sweep(table, first + (unsigned)__builtin_ctzll(marks), all);
 }
 
 /* True for one of the threads that want to sweep at the time `now`. */
@@ -141,8 +155,11 @@ static void insert(struct table *table, uint64_t word, uint64_t key)
     uint64_t *place = room ? place_find(table, key) : NULL;
     if (!place)
         __atomic_fetch_add(&table->refused, 1, __ATOMIC_RELAXED);
-    if (room && (!place || !__atomic_compare_exchange_n(place, &nothing, word, false, __ATOMIC_RELAXED,
-                                                        __ATOMIC_RELAXED)))
+    else if (__atomic_compare_exchange_n(place, &nothing, word, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        table_mark(table, place);
+        return;
+    }
+    if (room)
         __atomic_fetch_sub(&table->used, 1, __ATOMIC_RELAXED);
 }
 

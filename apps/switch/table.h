@@ -43,7 +43,8 @@
 #define TABLE_NO_PORT   (-1)
 
 struct table {
-    uint64_t *slots;     /* buckets of TABLE_WAYS */
+    uint64_t *slots; /* buckets of TABLE_WAYS */
+    uint64_t *marks; /* (atomic) a bit for each bucket with something in it: so a sweep costs what there is */
     uint64_t multiplier; /* odd */
     unsigned shift;      /* 64 - bits of a bucket's number */
     unsigned mask;       /* buckets - 1 */
@@ -66,9 +67,10 @@ struct table {
 
 /*
  * Makes a table for `limit` stations, which forgets a station that was silent for `age_ns`. `slots` has room
- * for table_slots(limit) words, is zeroed here, and stays the caller's. `seed` chooses the multiplier.
+ * for table_words(limit) words, of which table_slots(limit) are places; it is zeroed here, and stays the caller's. `seed` chooses the multiplier.
  */
 unsigned table_slots(unsigned limit);
+unsigned table_words(unsigned limit);
 void table_init(struct table *table, uint64_t *slots, unsigned limit, uint64_t age_ns, uint64_t seed,
                 uint64_t now_ns);
 

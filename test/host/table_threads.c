@@ -88,7 +88,7 @@ static void *act(void *argument)
 int main(int argc, char **argv)
 {
     static struct actor actors[THREADS];
-    uint64_t *slots = malloc(table_slots(LIMIT) * sizeof slots[0]);
+    uint64_t *slots = malloc(table_words(LIMIT) * sizeof slots[0]);
     unsigned used = 0;
 
     rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : 100000;
@@ -99,8 +99,10 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(actors[i].host, NULL);
-    for (unsigned i = 0; i < table_slots(LIMIT); i++)
+    for (unsigned i = 0; i < table_slots(LIMIT); i++) {
         used += slots[i] != 0;
+        wrong += slots[i] && !(table.marks[i / TABLE_WAYS / 64] >> i / TABLE_WAYS % 64 & 1);
+    }
     printf("%u entries, %u counted, %lu moved, %lu refused\n", used, table.used, (unsigned long)table.moved,
            (unsigned long)table.refused);
     if (used != table.used || used > LIMIT || table.moved || wrong) {

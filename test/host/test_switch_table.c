@@ -22,7 +22,7 @@ static uint64_t random_next(void)
 
 static void table_make(struct table *table, unsigned limit, uint64_t age, uint64_t seed)
 {
-    uint64_t *slots = malloc(table_slots(limit) * sizeof slots[0]);
+    uint64_t *slots = malloc(table_words(limit) * sizeof slots[0]);
 
     assert_non_null(slots);
     table_init(table, slots, limit, age, seed, 0);
