@@ -88,14 +88,14 @@ uint64_t pci_bar_range(const struct pci_function *function, unsigned bar, uint64
                        const char *what)
 {
     if (bar >= PCI_BARS || !function->bars[bar].phys) {
-        log_print("pci %s: %s lies in BAR %u, which %s\n", function->name, what, bar,
+        log_print("pci %s: %s: in BAR %u, which %s\n", function->name, what, bar,
                   bar >= PCI_BARS ? "does not exist" : "is no memory");
         return 0;
     }
     uint64_t size = function->bars[bar].size;
     if (offset > size || length > size - offset) {
-        log_print("pci %s: %s lies at %lx to %lx of BAR %u, which has %lx bytes\n", function->name, what,
-                  offset, offset + length, bar, size);
+        log_print("pci %s: %s: at %lx to %lx of BAR %u, which has %lx bytes\n", function->name, what, offset,
+                  offset + length, bar, size);
         return 0;
     }
     return function->bars[bar].phys + offset;

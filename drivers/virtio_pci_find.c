@@ -41,7 +41,7 @@ struct place {
 
 static bool refuse(const struct pci_function *function, const char *what, const char *wrong, uint32_t value)
 {
-    log_print("pci %s: virtio: %s %s (%x): not used\n", function->name, what, wrong, value);
+    log_print("pci %s: virtio: %s: %s (%x): not used\n", function->name, what, wrong, value);
     return false;
 }
 
@@ -49,6 +49,11 @@ static bool refuse(const struct pci_function *function, const char *what, const 
 static bool step_good(uint32_t step)
 {
     return step == 0 || (step >= 2 && (step & (step - 1)) == 0);
+}
+
+static unsigned part_bar(const struct pci_function *function, unsigned at)
+{
+    return pci_config_read(function, at + CAP_BAR) & 0xff;
 }
 
 /* One capability that is of `part`; false when it is wrong. */
@@ -59,15 +64,15 @@ static bool part_take(const struct pci_function *function, unsigned at, unsigned
     unsigned wants = part == PART_NOTIFY ? CAP_NOTIFY_BYTES : CAP_BYTES;
 
     if (length < wants || at + length > CONFIG_BYTES)
-        return refuse(function, name, "have a capability of a wrong length", length);
-    uint32_t bar = pci_config_read(function, at + CAP_BAR) & 0xff;
+        return refuse(function, name, "a capability of a wrong length", length);
+    uint32_t bar = part_bar(function, at);
     uint32_t offset = pci_config_read(function, at + CAP_OFFSET);
     uint32_t bytes = pci_config_read(function, at + CAP_LENGTH);
 
     if (bytes < rules[part].least)
-        return refuse(function, name, "are too short", bytes);
+        return refuse(function, name, "too short", bytes);
     if (offset % rules[part].align)
-        return refuse(function, name, "are not aligned", offset);
+        return refuse(function, name, "not aligned", offset);
     place->phys = pci_bar_range(function, bar, offset, bytes, name);
     place->bytes = bytes;
     if (!place->phys)
@@ -75,7 +80,7 @@ static bool part_take(const struct pci_function *function, unsigned at, unsigned
     if (part == PART_NOTIFY) {
         *step = pci_config_read(function, at + CAP_STEP);
         if (!step_good(*step))
-            return refuse(function, name, "have a step that is no power of two", *step);
+            return refuse(function, name, "a step that is no power of two", *step);
     }
     return true;
 }
@@ -99,22 +104,28 @@ bool virtio_pci_find(const struct pci_function *function, struct virtio_pci_part
     struct place places[PARTS] = {{0}};
     uint32_t step = 0;
 
-    /* The first of each kind is the one that the device likes best; kinds that are not known are passed over. */
+    /*
+     * The first of each kind is the one that the device likes best. Passed over are kinds that are not known, and what lies in
+     * I/O ports or in a BAR of a later standard: another of the kind may follow.
+     */
     while (pci_capability_next(&walk, PCI_CAP_VENDOR)) {
         uint32_t head = pci_config_read(function, walk.offset + CAP_HEAD);
         unsigned length = head >> 16 & 0xff, part = head >> 24;
 
-        if (part >= 1 && part < PARTS && !places[part].phys &&
+        if (part < 1 || part >= PARTS || places[part].phys)
+            continue;
+        unsigned bar = part_bar(function, walk.offset);
+        if (bar < PCI_BARS && function->bars[bar].phys &&
             !part_take(function, walk.offset, length, part, &places[part], &step))
             return false;
     }
     if (walk.fault)
-        return refuse(function, "the capabilities", "are damaged", walk.next);
+        return refuse(function, "the capabilities", "damaged", walk.next);
     if (!places[PART_COMMON].phys && !places[PART_NOTIFY].phys)
-        return refuse(function, "the device", "has no modern registers (legacy only?)", function->product);
+        return refuse(function, "the device", "no modern registers (legacy only?)", function->product);
     for (unsigned i = 1; i < PARTS; i++)
         if (!places[i].phys)
-            return refuse(function, rules[i].name, "are missing", i);
+            return refuse(function, rules[i].name, "missing", i);
     if (!parts_disjoint(function, places))
         return false;
     *parts = (struct virtio_pci_parts){

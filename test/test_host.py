@@ -27,6 +27,8 @@ UNITS = {
     "ledger": "test_ledger",
     "string": "test_string",
     "flow": "test_flow",
+    "pci": "test_pci",
+    "virtio-pci": "test_virtio_pci",
 }
 
 REACH = r"can reach page \d+, which (it does not own|nobody with its table owns)"

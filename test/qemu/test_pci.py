@@ -161,7 +161,7 @@ LAME = {
     "msi-map-to-nowhere": (("msi-map", "0", "7777", "0", "10000"), r"msi-map is not one entry", LINE),
     "msi-map-to-the-gic": (("msi-map", "0", "GIC", "0", "10000"), r"neither an ITS nor a GICv2m", LINE),
     "msi-map-of-others": (("msi-map", "100", "ITS", "0", "100"), r"no LPIs, or not for 0 devices", LINE),
-    "msi-map-of-some": (("msi-map", "9", "ITS", "0", "100"), r"requester 8 is not in .*msi-map", MESSAGE),
+    "msi-map-of-some": (("msi-map", "9", "ITS", "9", "100"), r"requester 8 is not in .*msi-map", MESSAGE),
     "msi-map-wraps": (("msi-map", "0", "ITS", "fffffff0", "10000"), r"msi-map has 10000 numbers", LINE),
     "interrupt-map-cut": (("interrupt-map", "0", "0", "0", "1", "GIC"), r"interrupt-map: entry 0 is none", MESSAGE),
     "interrupt-map-to-nowhere": (("interrupt-map", "0", "0", "0", "1", "7777", "0", "0", "0", "3", "4"),
