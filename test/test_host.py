@@ -29,6 +29,7 @@ UNITS = {
     "flow": "test_flow",
     "pci": "test_pci",
     "virtio-pci": "test_virtio_pci",
+    "its": "test_its",
 }
 
 REACH = r"can reach page \d+, which (it does not own|nobody with its table owns)"

@@ -151,6 +151,24 @@ static bool window_passes(const struct pci_model *bridge, uint64_t address)
            window_passes(bridge->bridge, address);
 }
 
+static bool is_behind(const struct pci_model *model, const struct pci_model *bridge)
+{
+    while (model && model != bridge)
+        model = model->bridge;
+    return model != NULL;
+}
+
+/* Bridges that pass the address on to a bus from which it is not answered: they are in the way of who does. */
+static unsigned bridges_in_the_way(uint64_t address, const struct pci_model *answers)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < model_count; i++)
+        count +=
+            is_bridge(&models[i]) && window_passes(&models[i], address) && !is_behind(answers, &models[i]);
+    return count;
+}
+
 unsigned pci_model_answers(uint64_t phys, const struct pci_model **last)
 {
     uint64_t address = phys - PCI_MODEL_MEMORY + PCI_MODEL_BUS;
@@ -170,7 +188,7 @@ unsigned pci_model_answers(uint64_t phys, const struct pci_model **last)
             bar += model->bar_bits[bar] && (model->words[PCI_BAR / 4 + bar] & 6) == 4;
         }
     }
-    return count;
+    return count + (count ? bridges_in_the_way(address, *last) : 0);
 }
 
 uint8_t *pci_model_memory(uint64_t phys)

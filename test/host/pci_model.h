@@ -44,7 +44,10 @@ void pci_model_bar(struct pci_model *model, unsigned bar, uint64_t size, bool wi
 void pci_model_capability(struct pci_model *model, unsigned offset, uint32_t id, unsigned words,
                           const uint32_t *rest);
 
-/* How many functions answer to a physical address of the window, through all bridges on the way; *last is one of them. */
+/*
+ * How many functions answer to a physical address of the window, through all bridges on the way, *last being one of them; and
+ * bridges that claim it though it is not behind them.
+ */
 unsigned pci_model_answers(uint64_t phys, const struct pci_model **last);
 
 /* Memory behind the BARs. */

@@ -160,7 +160,7 @@ static void test_bridges(void **state)
     struct pci_model *port = bridge_add(NULL, 1, 0, ROOT_PORT);
     port->words[PCI_HEADER / 4] |= 0x80 << 16;
     nic_add(port, 0, 0);
-    bridge_add(NULL, 1, 2, ROOT_PORT); /* with nothing behind it */
+    struct pci_model *empty = bridge_add(NULL, 1, 2, ROOT_PORT); /* with nothing behind it */
     struct pci_model *up = bridge_add(bridge_add(NULL, 1, 1, ROOT_PORT), 0, 0, UPSTREAM);
     struct pci_model *old = bridge_add(up, 7, 0, TO_PCI);
     nic_add(old, 5, 0);
@@ -177,6 +177,13 @@ static void test_bridges(void **state)
     }
     assert_null(at);
     assert_int_equal(bus_last, 5);
+    assert_int_equal(port->words[PCI_BUSES / 4], 0x010100);
+    assert_int_equal(up->bridge->words[PCI_BUSES / 4], 0x040200);
+    assert_int_equal(up->words[PCI_BUSES / 4], 0x040302);
+    assert_int_equal(old->words[PCI_BUSES / 4], 0x040403);
+    assert_int_equal(empty->words[PCI_BUSES / 4], 0x050500);
+    assert_true((empty->words[PCI_MEMORY / 4] & 0xfff0) > empty->words[PCI_MEMORY / 4] >>
+                16); /* nothing passes */
     check_places(list);
 }
 
@@ -244,6 +251,7 @@ static void bar_wide_at_the_end(struct pci_model *nic)
     nic->words[PCI_BAR / 4 + 4] = 1;
     nic->bar_bits[5] = 0xfffff000;
     nic->words[PCI_BAR / 4 + 5] = 4;
+    nic->words[PCI_BAR / 4 + 6] = UINT32_MAX; /* what lies behind would do for an upper half */
 }
 
 static void bar_too_big(struct pci_model *nic)
@@ -306,12 +314,16 @@ static void test_window_full(void **state)
 {
     (void)state;
     begin();
-    pci_model_host.memory_size = 0xa000;
-    for (unsigned i = 1; i < 4; i++)
-        nic_add(NULL, i, 0);
-    struct pci_function *list = scan();
-    assert_int_equal(count_of(list), 1);
-    check_places(list);
+    for (uint64_t size = 0x8000; size < 0x10000; size += 0x1000) { /* the second would need all of that */
+        begin();
+        pci_model_host.memory_size = size;
+        for (unsigned i = 1; i < 4; i++)
+            nic_add(NULL, i, 0);
+        struct pci_function *list = scan();
+        assert_int_equal(count_of(list), 1);
+        assert_true(list->bars[4].phys + list->bars[4].size <= PCI_MODEL_MEMORY + size);
+        check_places(list);
+    }
 }
 
 /* ---- Capabilities ---- */
