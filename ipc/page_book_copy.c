@@ -22,23 +22,21 @@ static struct shown piece_shown(const struct baton_piece *piece)
 {
     uint64_t state = __atomic_load_n(&page_table[piece->page].state, __ATOMIC_RELAXED);
 
-    state = bound_state(&page_bindings[piece->page].bound, space_at(0), state, false);
+    state = bound_narrowed(&page_bindings[piece->page].bound, state);
     return (struct shown){state_hull_start(state), state_hull_end(state)};
 }
 
 /*
  * Pages for the copy, in `pages`: one for each piece and a last one for the list. The first `*pooled` are from the pool of `to`, and
- * the kernel's: as many as there are pieces with bytes to show, at most. The others are fresh. False: there are not as many.
+ * the kernel's: as many as there are pages that somebody has written to, at most. The others are fresh. False: there are not as many.
  */
 static bool pages_get(const struct space *to, const struct baton_piece *pieces, uint32_t count,
                       uint32_t *pages, unsigned *pooled)
 {
     unsigned filled = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        struct shown shown = piece_shown(&pieces[i]);
-        filled += shown.start < shown.end;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        filled += state_hull_end(__atomic_load_n(&page_table[pieces[i].page].state, __ATOMIC_RELAXED)) > 0;
     *pooled = page_set_take(to, 0, pages, filled);
     ledger_note_pages(cpu_self(), LEDGER_GET, 0, pages, *pooled);
     unsigned got = *pooled + page_pool_take(pages + *pooled, count + 1 - *pooled);
@@ -76,9 +74,8 @@ static void page_to_bound(uint32_t number, bool pooled, struct shown shown)
  * One piece's bytes go to `target`. Of a page from a pool its space sees all, so there the rest of the message is zeroed at once;
  * a fresh one remembers what is to be seen of it (page 7).
  */
-static void piece_fill(const struct baton_piece *piece, uint32_t target, bool pooled)
+static void piece_fill(const struct baton_piece *piece, struct shown shown, uint32_t target, bool pooled)
 {
-    struct shown shown = piece_shown(piece);
     struct cpu *cpu = cpu_self();
 
     page_to_bound(target, pooled, shown);
@@ -135,11 +132,11 @@ int book_copy(uint32_t number, const struct space *to)
     unsigned next_pooled = 0, next_fresh = pooled;
     for (unsigned i = 0; i < count; i++) {
         struct shown shown = piece_shown(&pieces[i]);
-        /* Of a book that its sender still has, more may be shown by now than when it was counted */
+        /* Where nothing is to be shown, a page of the pool is taken only when there is no other */
         bool use_pooled = next_pooled < pooled && (shown.start < shown.end || next_fresh == count);
         uint32_t target = pages[use_pooled ? next_pooled++ : next_fresh++];
         binding_write(&pieces[i], target, use_pooled, pages[count], &sums);
-        piece_fill(&pieces[i], target, use_pooled);
+        piece_fill(&pieces[i], shown, target, use_pooled);
         pieces[i].page = target;
     }
     page_bindings[pages[count]].sums = sums;

@@ -242,16 +242,7 @@ uint64_t book_lose(struct space *space, struct page *page, uint64_t state, unsig
 
 uint64_t bound_state(const struct bound *bound, const struct space *space, uint64_t state, bool alone)
 {
-    uint32_t start = state_hull_start(state), end = state_hull_end(state);
-
-    if (alone && page_filler_known(state, space))
-        return state;
-    if (start < bound->offset)
-        start = bound->offset;
-    if (end > (uint32_t)bound->offset + bound->length)
-        end = (uint32_t)bound->offset + bound->length;
-    state &= ~STATE_HULL(8191, 8191);
-    return start < end ? state | STATE_HULL(start, end) : state;
+    return alone && page_filler_known(state, space) ? state : bound_narrowed(bound, state);
 }
 
 /* Gives the space's table the page as far as the book's owners may have it. Both locks held. */

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "core/layout.h"
+#include "ipc/page_state.h"
 
 struct space;
 
@@ -53,10 +54,20 @@ static inline void bound_touch(struct sums *sums, struct bound *bound, uint32_t 
     sums->pending |= pending;
 }
 
-/*
- * The page's state as the space may see it: what others wrote outside the list's piece is not for it (book 4). `alone`: no other
- * space owns the book.
- */
+/* The page's state as everybody may see it who may see the book: what was written outside the list's piece is for nobody (book 4). */
+static inline uint64_t bound_narrowed(const struct bound *bound, uint64_t state)
+{
+    uint32_t start = state_hull_start(state), end = state_hull_end(state);
+
+    if (start < bound->offset)
+        start = bound->offset;
+    if (end > (uint32_t)bound->offset + bound->length)
+        end = (uint32_t)bound->offset + bound->length;
+    state &= ~STATE_HULL(8191, 8191);
+    return start < end ? state | STATE_HULL(start, end) : state;
+}
+
+/* The same as this space may see it, which may have written more itself. `alone`: no other space owns the book. */
 uint64_t bound_state(const struct bound *bound, const struct space *space, uint64_t state, bool alone);
 
 /*

@@ -22,6 +22,9 @@ enum window {
     WINDOWS
 };
 
+_Static_assert(CPUS_MAX *WINDOWS * 2 <= 512 && WINDOW_BASE % (512 * PAGE_SIZE) == 0,
+               "pagetable_window: one table holds them all");
+
 static uint64_t window_at(unsigned cpu, enum window window)
 {
     return WINDOW_BASE + (cpu * WINDOWS + window) * 2 * PAGE_SIZE;

@@ -72,7 +72,7 @@ void pagetable_create(struct pagetable *table, uint32_t ipc_pages)
     unsigned tables = (ipc_pages + ENTRIES - 1) / ENTRIES;
 
     table->root = frame_alloc(1, "a translation table");
-    table->ipc = NULL;
+    table->ipc = table->windows = NULL;
     if (!ipc_pages)
         return;
     uint64_t phys = frame_alloc(tables, "the entries of the IPC region");
@@ -116,7 +116,10 @@ bool pagetable_device_mapped(const struct pagetable *table, uint64_t va)
 
 void pagetable_window(struct pagetable *table, uint64_t va, uint64_t pa, bool writable)
 {
-    uint64_t *entry = entry_at(table, va, 3);
+    invariant(va - WINDOW_BASE < BLOCK_SIZE, "pagetable: no window");
+    if (!table->windows)
+        table->windows = entry_at(table, WINDOW_BASE, 3);
+    uint64_t *entry = &table->windows[(va - WINDOW_BASE) >> PAGE_SHIFT];
 
     invariant(!pa != !(*entry & PTE_VALID), "pagetable 1");
     arch_pte_store(entry, pa ? pa | pagetable_attributes(writable ? MAP_WRITE : 0) | PTE_TABLE : 0);

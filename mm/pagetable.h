@@ -29,6 +29,8 @@
 struct pagetable {
     uint64_t root; /* physical address of the top level */
     uint64_t *ipc; /* last-level entries of the IPC region; NULL in the kernel's table */
+    uint64_t
+        *windows; /* the one last-level table that holds all windows; NULL until the first is used, at boot */
 };
 
 /* Makes an empty table; with `ipc_pages` > 0 also the entries of the IPC region. Boot only; panics without

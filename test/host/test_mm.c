@@ -204,10 +204,11 @@ static void test_illegal_transitions(void **state)
     pagetable_ipc_map(&table, 3, 0x80000000, true, true);
     assert_true(machine_fails(pagetable_ipc_map(&table, 3, 0x80001000, true, true)));  /* another frame */
     assert_true(machine_fails(pagetable_ipc_map(&table, 3, 0x80000000, true, false))); /* another privilege */
-    pagetable_window(&table, DATA_VA, MACHINE_PHYS, true);
-    assert_true(machine_fails(pagetable_window(&table, DATA_VA, MACHINE_PHYS + PAGE_SIZE, true)));
-    pagetable_window(&table, DATA_VA, 0, true);
-    assert_true(machine_fails(pagetable_window(&table, DATA_VA, 0, true)));
+    pagetable_window(&table, WINDOW_BASE, MACHINE_PHYS, true);
+    assert_true(machine_fails(pagetable_window(&table, WINDOW_BASE, MACHINE_PHYS + PAGE_SIZE, true)));
+    pagetable_window(&table, WINDOW_BASE, 0, true);
+    assert_true(machine_fails(pagetable_window(&table, WINDOW_BASE, 0, true)));
+    assert_true(machine_fails(pagetable_window(&table, DATA_VA, MACHINE_PHYS, true))); /* no window */
 }
 
 /* ---- Spaces ---- */

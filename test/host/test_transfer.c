@@ -394,7 +394,7 @@ static void test_stack_addresses(void **state)
 
     (void)state;
     begin();
-    row.threads = 2;
+    service[0].thread_count = 2;
     service[0].stacks_start = base;
     for (uint64_t thread = 0; thread < 3; thread++) {
         uint64_t bottom = base + thread * place + USER_STACK_SIZE;
