@@ -7,6 +7,7 @@
  */
 #include "apps/net/ethernet.h"
 #include "apps/net/icmp.h"
+#include "apps/router/recent.h"
 #include "apps/router/router.h"
 
 #define FLOWS 512 /* a power of two */
@@ -255,7 +256,9 @@ void input4(struct baton_message *message, const struct packet *packet)
         route4(message, packet, pair);
         return;
     }
+    uint64_t first = recent_load(packet->frame), second = recent_load(packet->frame + 8);
     ipv4_hop(header);
     ethernet_header_put(packet->frame, flow->link, router.interface[flow->egress].link, ETHERNET_IPV4);
     router_transmit(flow->egress, message);
+    recent_set(first, second, packet, false, flow->egress, flow->mtu);
 }

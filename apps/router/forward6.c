@@ -4,6 +4,7 @@
  * As with IPv4, a decision is kept by source and destination until a route or a neighbour changes.
  */
 #include "apps/net/ethernet.h"
+#include "apps/router/recent.h"
 #include "apps/router/router6.h"
 
 #define FLOWS 512 /* a power of two */
@@ -213,7 +214,9 @@ void input6(struct baton_message *message, const struct packet *packet)
         route6(message, packet, source, destination);
         return;
     }
+    uint64_t first = recent_load(packet->frame), second = recent_load(packet->frame + 8);
     ipv6_hop(header);
     ethernet_header_put(packet->frame, flow->link, router.interface[flow->egress].link, ETHERNET_IPV6);
     router_transmit(flow->egress, message);
+    recent_set(first, second, packet, true, flow->egress, flow->mtu);
 }

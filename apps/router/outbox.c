@@ -110,6 +110,15 @@ void router_transmit(unsigned interface, struct baton_message *message)
         outbox_send(interface);
 }
 
+void router_outbox_taken(unsigned interface, struct baton_message **place)
+{
+    struct outbox *outbox = &router.interface[interface].outbox;
+
+    outbox->count = (unsigned)(place - outbox->message);
+    if (outbox->count == BATON_BATCH)
+        outbox_send(interface);
+}
+
 void router_flush(void)
 {
     for (unsigned i = 0; i < router.interfaces; i++)

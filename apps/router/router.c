@@ -6,6 +6,7 @@
  * apps/net/packet.h.
  */
 #include "apps/net/ethernet.h"
+#include "apps/router/recent.h"
 #include "apps/router/router.h"
 
 static struct baton_message frames[BATON_BATCH];
@@ -62,6 +63,21 @@ static void input(struct baton_message *message)
     }
 }
 
+static void input_all(unsigned count)
+{
+    struct recent recent = {.ingress = RECENT_NONE};
+
+    for (struct baton_message *frame = frames, *end = frames + count; frame < end; frame++) {
+        if (__builtin_expect(recent_passes(&recent, frame), 1))
+            continue;
+        recent_end(&recent);
+        router_recent.ingress = RECENT_NONE;
+        input(frame);
+        recent = router_recent;
+    }
+    recent_end(&recent);
+}
+
 /* What has come to router.control: one statement in each message. */
 static void control_read(void)
 {
@@ -99,8 +115,7 @@ static void route(int port)
         }
         router.now = baton_time_ns();
         /* Station 5: decide */
-        for (int i = 0; i < count; i++)
-            input(&frames[i]);
+        input_all(count > 0 ? (unsigned)count : 0);
         if (router.now >= next_tick) {
             tick();
             next_tick = router.now + TICK_NS;

@@ -2,6 +2,7 @@
  * The router's parts, and what they share.
  *
  *   router.c     the loop: receive a batch, give each frame to the part of its EtherType, send what goes out, timers
+ *   recent.h     a packet like the one before
  *   outbox.c     frames on their way out, frames that the router makes itself, drops and their counters
  *   resolve.c    from next hop to Ethernet header: neighbours, what waits for them, what they say (ARP)
  *   forward4.c   IPv4: what is for the router, what goes where
@@ -106,6 +107,9 @@ void router_discard(struct baton_message *message);
 
 /* The frame is ready: it goes out by `interface` at the end of the batch. */
 void router_transmit(unsigned interface, struct baton_message *message);
+
+/* Frames were put into the outbox of `interface` by hand, up to `place`: it goes out now if it is full. */
+void router_outbox_taken(unsigned interface, struct baton_message **place);
 
 /*
  * An empty message for a frame of the router's own, 128 bytes inline; NULL when all are in use. It must go to

@@ -3,7 +3,7 @@
 Where the instructions of a forwarded frame go: boots an appliance under the instruction counter (tools/native/insn.c),
 forwards frames, and prints instructions per frame and function.
 
-    test/bench/hot.py [--appliance switch] [--cpus 1] [--size 60] [--frames 10000] [--flow 0:1] [--append TEXT]
+    test/bench/hot.py [--appliance switch] [--cpus 1] [--size 60] [--routed 4|6] [--frames 10000] [--flow 0:1] [--append TEXT]
                       [--lines 40] [--function NAME]
 
 With several CPUs there is a column for all, and then one for each. --function prints the addresses of one function with their
@@ -15,6 +15,7 @@ import collections
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "qemu")]
@@ -22,6 +23,15 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "qemu")]
 from building import Build, insn_plugin  # noqa: E402
 from harness import Machine  # noqa: E402
 from traffic import through  # noqa: E402
+
+
+# The stations of the generator (tools/native/generator.c, --routed).
+ROUTER = "".join(f"""\
+interface net{n} 10.0.{n}.1/24
+interface net{n} 2001:db8:{n}::1/64
+neighbor 10.0.{n}.2 02:00:00:00:00:0{n + 1} net{n}
+neighbor 2001:db8:{n}::2 02:00:00:00:00:0{n + 1} net{n}
+""" for n in range(2))
 
 
 def symbols(tree, appliance):
@@ -55,12 +65,24 @@ def measure(options):
     """Counts per address and vCPU, over options.frames frames of each flow; and how many frames that were."""
     build = Build()
     plugin = f"{insn_plugin()},profile=on"
-    machine = Machine(build.image(options.appliance), cpus=options.cpus, icount=options.icount, plugin=plugin,
-                      transport="pci", append=options.append)
     traffic = {"flow": options.flow or ["0:1"], "size": options.size, "window": options.window}
+    settings = {"cpus": options.cpus, "icount": options.icount, "plugin": plugin, "transport": "pci",
+                "append": options.append}
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        if options.routed:
+            traffic |= {"routed": options.routed, "router": [f"52:54:00:00:00:0{n}" for n in (1, 2)]}
+            settings["initrd"] = file.name
+            file.write(ROUTER)
+            file.flush()
+        return count(Machine(build.image(options.appliance), **settings), options, traffic)
+
+
+def count(machine, options, traffic):
     try:
         machine.start()
         machine.wait_ready()
+        if options.routed:
+            machine.wait_for(r"routing between")
         through(machine, frames=1000, **traffic)
         before = profile(machine)
         result = through(machine, frames=options.frames, linger=0, count=machine.folder / "plugin", **traffic)
@@ -87,6 +109,7 @@ def main():
     parser.add_argument("--flow", action="append", metavar="A:B")
     parser.add_argument("--icount", default="shift=0,sleep=off")
     parser.add_argument("--append", default="")
+    parser.add_argument("--routed", type=int, choices=[4, 6], help="what lies between routes IPv4 or IPv6")
     parser.add_argument("--lines", type=int, default=40)
     parser.add_argument("--function")
     options = parser.parse_args()
