@@ -76,6 +76,47 @@ bool device_tree_compatible(int node, const char *compatible)
     return node >= 0 && node_okay(node) && fdt_node_check_compatible(tree, node, compatible) == 0;
 }
 
+/*
+ * fdt_parent_offset walks the tree from its beginning. Questions come node by node, and most nodes are siblings of the one before:
+ * then the parent is known.
+ */
+static int parent_of(int node)
+{
+    static int child = -1, parent;
+    int sibling = child;
+
+    while (sibling >= 0 && sibling < node)
+        sibling = fdt_next_subnode(tree, sibling);
+    if (sibling != node || node < 0)
+        parent = fdt_parent_offset(tree, node);
+    child = node;
+    return parent;
+}
+
+/*
+ * #address-cells or #size-cells of a bus, negative when it cannot be right. libfdt has this too, but in one file with what changes
+ * trees, which brings 7 KB.
+ */
+static int bus_cells(int bus, const char *property, int otherwise)
+{
+    int length;
+    const fdt32_t *cells = fdt_getprop(tree, bus, property, &length);
+
+    if (!cells)
+        return length == -FDT_ERR_NOTFOUND ? otherwise : length;
+    return length == 4 && fdt32_ld(cells) <= FDT_MAX_NCELLS ? (int)fdt32_ld(cells) : -FDT_ERR_BADNCELLS;
+}
+
+int device_tree_address_cells(int bus)
+{
+    return bus_cells(bus, "#address-cells", 2);
+}
+
+int device_tree_size_cells(int bus)
+{
+    return bus_cells(bus, "#size-cells", 1);
+}
+
 /* A number of `cells` cells; the upper bits of more than two are dropped. */
 static uint64_t cells_read(const fdt32_t *cell, int cells)
 {
@@ -92,8 +133,8 @@ static uint64_t cells_read(const fdt32_t *cell, int cells)
  */
 static bool bus_translate(int bus, int above, uint64_t *address, uint64_t size)
 {
-    int length, child_cells = fdt_address_cells(tree, bus), size_cells = fdt_size_cells(tree, bus);
-    int parent_cells = fdt_address_cells(tree, above), entry = child_cells + parent_cells + size_cells;
+    int length, child_cells = device_tree_address_cells(bus), size_cells = device_tree_size_cells(bus);
+    int parent_cells = device_tree_address_cells(above), entry = child_cells + parent_cells + size_cells;
     const fdt32_t *range = fdt_getprop(tree, bus, "ranges", &length);
 
     if (!range || child_cells < 1 || parent_cells < 1 || size_cells < 0)
@@ -114,7 +155,7 @@ static bool bus_translate(int bus, int above, uint64_t *address, uint64_t size)
 
 bool device_tree_id(int node, uint64_t *id)
 {
-    int cells = fdt_address_cells(tree, fdt_parent_offset(tree, node)), length;
+    int cells = device_tree_address_cells(parent_of(node)), length;
     const fdt32_t *reg = fdt_getprop(tree, node, "reg", &length);
 
     if (!reg || cells < 1 || length < cells * 4)
@@ -125,17 +166,17 @@ bool device_tree_id(int node, uint64_t *id)
 
 bool device_tree_reg(int node, unsigned index, uint64_t *address, uint64_t *size)
 {
-    int parent = fdt_parent_offset(tree, node), length;
-    int address_cells = fdt_address_cells(tree, parent), size_cells = fdt_size_cells(tree, parent);
+    int parent = parent_of(node), length;
+    int cells = device_tree_address_cells(parent), size_cells = device_tree_size_cells(parent);
     const fdt32_t *reg = fdt_getprop(tree, node, "reg", &length);
 
-    if (!reg || address_cells < 1 || size_cells < 0)
+    if (!reg || cells < 1 || size_cells < 0)
         return false;
-    int entry = address_cells + size_cells;
+    int entry = cells + size_cells;
     if ((int64_t)(index + 1) * entry * 4 > length)
         return false;
-    *address = cells_read(reg + index * entry, address_cells);
-    *size = cells_read(reg + index * entry + address_cells, size_cells);
+    *address = cells_read(reg + index * entry, cells);
+    *size = cells_read(reg + index * entry + cells, size_cells);
     for (int above; (above = fdt_parent_offset(tree, parent)) >= 0; parent = above)
         if (!bus_translate(parent, above, address, *size))
             return false;

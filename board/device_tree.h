@@ -43,6 +43,13 @@ bool device_tree_irq(int node, unsigned index, unsigned *irq);
 /* The same of three cells that stand elsewhere: kind, number, flags. False when they name none. */
 bool device_tree_gic_irq(const void *cells, unsigned *irq);
 
+/*
+ * #address-cells and #size-cells of a bus: how many numbers of 4 bytes make an address and a size in its children's reg. Two and one
+ * when the tree says nothing (2.3.5), negative when it says nonsense.
+ */
+int device_tree_address_cells(int bus);
+int device_tree_size_cells(int bus);
+
 /* A string, NULL when the node lacks it or it does not end. */
 const char *device_tree_string(int node, const char *property);
 

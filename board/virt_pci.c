@@ -90,11 +90,11 @@ static bool config_find(int node)
 static bool window_find(int node)
 {
     const void *tree = device_tree_blob();
-    int length, above = fdt_address_cells(tree, fdt_parent_offset(tree, node));
+    int length, above = device_tree_address_cells(fdt_parent_offset(tree, node));
     const fdt32_t *range = fdt_getprop(tree, node, "ranges", &length);
     int entry = CELLS_PCI + above + 2;
 
-    if (fdt_address_cells(tree, node) != CELLS_PCI || fdt_size_cells(tree, node) != 2 || above < 1 ||
+    if (device_tree_address_cells(node) != CELLS_PCI || device_tree_size_cells(node) != 2 || above < 1 ||
         above > 2)
         return refuse("addresses of PCI are not of three cells, sizes of two");
     for (; range && length >= entry * 4; length -= entry * 4, range += entry) {
@@ -127,7 +127,7 @@ static int controller_cells(uint32_t phandle)
     if (node < 0 || !device_tree_number(node, "#interrupt-cells", &interrupt_cells) ||
         interrupt_cells != GIC_CELLS)
         return -1;
-    return fdt_address_cells(device_tree_blob(), node);
+    return device_tree_address_cells(node);
 }
 
 /*

@@ -22,7 +22,7 @@
         .set    ESR_SVC, 0x15           /* core/trap.h */
         .set    STACK_BIT, 14           /* log2 of KERNEL_STACK_SIZE */
 
-        .text
+        .section .vectors, "ax"
 
         /* x0 to x19, at SP: what a function may change, and the partner of the last one. */
         .macro  save_changeable

@@ -39,7 +39,8 @@ function(baton_link target file)
     set(script ${CMAKE_SOURCE_DIR}/boot/kernel.ld)
     add_executable(${target} $<TARGET_OBJECTS:baton_kernel> ${ARGN})
     baton_kernel_settings(${target})
-    target_link_options(${target} PRIVATE ${BATON_LINK_FLAGS} -T ${script} -Wl,-z,noexecstack)
+    target_link_options(${target} PRIVATE ${BATON_LINK_FLAGS} -T ${script} -Wl,-z,noexecstack
+                        -Wl,--defsym=tiny_code=$<STREQUAL:${BATON_CODE_MODEL},tiny>)
     target_link_libraries(${target} PRIVATE ${BATON_BUILTINS})
     set_target_properties(${target} PROPERTIES LINK_DEPENDS ${script} OUTPUT_NAME ${file} SUFFIX .elf
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

@@ -59,7 +59,4 @@ void panic_describer_set(void (*describe)(void));
             panic("%s:%d: invariant %s broken: %s", __FILE__, __LINE__, cite, #condition);                   \
     } while (0)
 
-/* Name of the function at a kernel address and the offset in it; NULL when it lies outside the text. */
-const char *symbol_find(uint64_t address, uint64_t *offset);
-
 #endif

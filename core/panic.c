@@ -17,30 +17,12 @@ void panic_describer_set(void (*describe)(void))
     describer = describe;
 }
 
-const char *symbol_find(uint64_t address, uint64_t *offset)
-{
-    uint32_t low = 0, high = symbol_count;
-
-    if (!symbol_count || address < IMAGE_BASE + symbol_table[0].offset ||
-        address >= IMAGE_BASE + symbol_table[symbol_count - 1].offset)
-        return NULL;
-    while (high - low > 1) { /* the row sought is in [low, high) */
-        uint32_t middle = low + (high - low) / 2;
-        if (IMAGE_BASE + symbol_table[middle].offset <= address)
-            low = middle;
-        else
-            high = middle;
-    }
-    *offset = address - IMAGE_BASE - symbol_table[low].offset;
-    return symbol_names + symbol_table[low].name;
-}
-
 static void print_location(const char *what, uint64_t address)
 {
     uint64_t offset;
-    const char *name = symbol_find(address, &offset);
+    char name[64];
 
-    if (name)
+    if (symbol_find(address, name, sizeof name, &offset))
         log_print("  %s 0x%016lx %s+0x%lx\n", what, address, name, offset);
     else
         log_print("  %s 0x%016lx\n", what, address);

@@ -232,7 +232,7 @@ static void page_bind(struct page *page, uint64_t page_state, struct page *book,
 static int bind_one(struct space *space, uint32_t book, const struct baton_piece *piece)
 {
     struct page *page = page_checked(piece->page);
-    uint64_t page_state, book_state;
+    uint64_t page_state = 0, book_state; /* 0: at -Os GCC does not see that both_lock sets it first */
     int error;
 
     if (!piece->length || piece->offset & ~BATON_PIECE_OFFSET_MASK ||

@@ -7,6 +7,7 @@
 #include "core/ledger.h"
 #include "core/log.h"
 #include "core/string.h"
+#include "core/zero.h"
 #include "core/timer.h"
 #include "ipc/message.h"
 #include "ipc/page.h"
@@ -135,7 +136,7 @@ void service_memory_reset(struct service *service)
     uint64_t size = service->writable_end - service->writable_start;
 
     memcpy(data, service->program->data, service->program->data_size);
-    memset(data + service->program->data_size, 0, size - service->program->data_size);
+    zero_bytes(data + service->program->data_size, size - service->program->data_size);
 }
 
 /* ---- Messages under way ---- */

@@ -2,7 +2,7 @@
 #include "mm/frame.h"
 #include "core/arch.h"
 #include "core/log.h"
-#include "core/string.h"
+#include "core/zero.h"
 
 #define RANGES_MAX 16
 
@@ -41,7 +41,7 @@ uint64_t frame_alloc(unsigned count, const char *what)
             continue;
         uint64_t phys = ranges[i].next;
         ranges[i].next += size;
-        memset(arch_phys_to_virt(phys), 0, size);
+        zero_bytes(arch_phys_to_virt(phys), size);
         return phys;
     }
     panic("memory: no %lu KiB left for %s", size >> 10, what);

@@ -4,6 +4,7 @@
 #include "core/cpu.h"
 #include "core/log.h"
 #include "core/string.h"
+#include "core/zero.h"
 #include "mm/frame.h"
 #include "mm/pagetable.h"
 
@@ -12,7 +13,6 @@
 
 static struct pagetable kernel;
 static uint64_t image_phys;
-static unsigned zero_block; /* bytes of one DC ZVA; 0: plain stores */
 
 /* The private windows of a CPU, each with an unmapped page behind it. */
 enum window {
@@ -35,7 +35,6 @@ void kernel_map_init(const struct image_layout *image)
     uint64_t offset = image->phys - IMAGE_BASE;
 
     image_phys = image->phys;
-    zero_block = arch_zero_block();
     pagetable_create(&kernel, 0);
     pagetable_map(&kernel, image->text_start, image->text_start + offset, image->text_end - image->text_start,
                   MAP_EXEC_KERNEL);
@@ -114,18 +113,6 @@ uint64_t kernel_map_root(void)
     return kernel.root;
 }
 
-/* Zeroes [start, end), whole cache blocks at a time where it can. */
-static void zero_range(char *start, char *end)
-{
-    if (zero_block) {
-        while (start < end && (uint64_t)start % zero_block)
-            *start++ = 0;
-        for (; start + zero_block <= end; start += zero_block)
-            arch_zero_line(start);
-    }
-    memset(start, 0, (uint64_t)(end - start));
-}
-
 /* Puts a frame into a window of this CPU; the caller's ISB makes it usable. */
 static char *window_open(enum window window, uint64_t frame, bool writable)
 {
@@ -168,8 +155,8 @@ void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
 {
     char *bytes = kernel_map_open(frame);
 
-    zero_range(bytes, bytes + start);
-    zero_range(bytes + end, bytes + PAGE_SIZE);
+    zero_bytes(bytes, start);
+    zero_bytes(bytes + end, PAGE_SIZE - end);
     kernel_map_close(bytes);
 }
 

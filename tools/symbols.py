@@ -6,17 +6,18 @@ Writes the assembly file OUT with what core/symbols.h declares: from the functio
 --check nothing is written: OUT must be what ELF, linked with it, would give, or functions moved and the table lies.
 """
 import argparse
+import collections
 import pathlib
 import subprocess
 
 HEAD = """\
 /* Made by tools/symbols.py. */
     .section .rodata.symbols, "a"
-    .globl symbol_count, symbol_table, symbol_names
+    .globl symbol_count, symbol_rows, symbol_words
     .balign 4
 symbol_count:
     .4byte {count}
-symbol_table:
+symbol_rows:
 """
 
 
@@ -32,21 +33,39 @@ def functions(nm, elf):
         end = max(end, address + size)
         # A function has a size; a label at the same place, such as the linker's own, does not.
         found[address] = max(found.get(address, (-1, "")), (size, name))
-    return [(address, found[address][1]) for address in sorted(found)], end
+    # What the compiler appends to the names of parts of functions would be many a word more.
+    return [(address, found[address][1].split(".")[0]) for address in sorted(found)], end
+
+
+def numbered(names):
+    """The words of all names, the most frequent first, so that those have numbers of one byte; and the number of each."""
+    uses = collections.Counter(word for name in names for word in name.split("_"))
+    words = [word for word, _ in sorted(uses.items(), key=lambda use: (-use[1], use[0]))]
+    return words, {word: number for number, word in enumerate(words)}
+
+
+def spelled(name, numbers):
+    found = []
+    for number in (numbers[word] for word in name.split("_")):
+        found += [number] if number < 128 else [128 | number >> 8, number & 255]
+    return found
 
 
 def table(symbols, end, base):
-    rows, names = [], [""]
-    place = 1
-    for address, name in symbols:
-        if 0 <= address - base < 1 << 32 and address < end:
-            rows.append((address - base, place))
-            names.append(name)
-            place += len(name) + 1
-    if rows:
-        rows.append((end - base, 0))
-    text = HEAD.format(count=len(rows)) + "".join(f"    .4byte {offset:#x}, {name}\n" for offset, name in rows)
-    return text + "symbol_names:\n" + "".join(f"    .asciz \"{name}\"\n" for name in names)
+    """core/symbols.h says what is in it."""
+    inside = [(address, name) for address, name in symbols if base <= address < end]
+    if inside and inside[0][0] != base:
+        raise SystemExit(f"the first function is at {inside[0][0]:#x}, not at {base:#x}")
+    words, numbers = numbered([name for _, name in inside])
+    text = HEAD.format(count=len(inside))
+    for (address, name), after in zip(inside, [address for address, _ in inside[1:]] + [end]):
+        spelling = spelled(name, numbers)
+        length = (after - address) // 4
+        if length >> 12 or len(spelling) >> 4:
+            raise SystemExit(f"{name}: {length} instructions and {len(spelling)} bytes of name are too much for a row")
+        row = [len(spelling) << 4 | length >> 8, length & 255, *spelling]
+        text += f"    .byte {', '.join(map(str, row))}\n"
+    return text + "symbol_words:\n" + "".join(f'    .asciz "{word}"\n' for word in words)
 
 
 def main():
