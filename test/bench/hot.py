@@ -66,6 +66,8 @@ def measure(options):
     build = Build()
     plugin = f"{insn_plugin()},profile=on"
     traffic = {"flow": options.flow or ["0:1"], "size": options.size, "window": options.window}
+    if options.conversations:
+        traffic["conversations"] = options.conversations
     settings = {"cpus": options.cpus, "icount": options.icount, "plugin": plugin, "transport": "pci",
                 "append": options.append}
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
@@ -106,6 +108,7 @@ def main():
     parser.add_argument("--size", type=int, default=60)
     parser.add_argument("--frames", type=int, default=10000)
     parser.add_argument("--window", type=int, default=256)
+    parser.add_argument("--conversations", type=int, help="of each flow, by addresses and ports (frames of 72 bytes and more)")
     parser.add_argument("--flow", action="append", metavar="A:B")
     parser.add_argument("--icount", default="shift=0,sleep=off")
     parser.add_argument("--append", default="")
