@@ -215,13 +215,21 @@ def ceiling(sizes):
     return found
 
 
+def own(options):
+    """Which of Baton's appliances, and how placed: one, or beside others those that the project has set limits for."""
+    if options.appliance or not options.versus:
+        return [(options.appliance or "switch", options.placement or "isolated")]
+    if options.placement:
+        return [("switch", options.placement), ("router", options.placement)]
+    return [("switch", "isolated"), ("switch", "trusted"), ("router", "isolated")]
+
+
 def prepare(options, preset):
     """The guests that can be had, Baton's first, and those that cannot, each with the reason."""
     versus = list(dict.fromkeys(options.versus or []))
     if versus:
         from tools import peer as peers
-    names = [options.appliance] if options.appliance else ["switch", "router"] if versus else ["switch"]
-    guests = [baton_guest.Baton(name, options.placement or "isolated", preset, options.memory) for name in names]
+    guests = [baton_guest.Baton(appliance, placement, preset, options.memory) for appliance, placement in own(options)]
     for guest in guests:
         guest.prepare()
     absent = []

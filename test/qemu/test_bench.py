@@ -22,9 +22,9 @@ LIMITS = {("rpc", 64, "none"): 1000, ("oneway", 4096, "none"): 600, ("oneway", 4
 QUICK = ["--kind", "oneway", "--bytes", "4096", "--touch", "none", "--cpus", "1", "--policy", "dash", "--placement", "isolated"]
 
 
-def bench(*words, status=0, **options):
+def bench(*words, status=0, timeout=250, **options):
     done = subprocess.run([ROOT / "baton", "bench", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=250, **options)
+                          stderr=subprocess.STDOUT, text=True, timeout=timeout, **options)
     assert done.returncode == status, done.stdout
     return done.stdout
 

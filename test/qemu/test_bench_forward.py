@@ -23,9 +23,9 @@ KEYS = ["guest", "title", "routed", "polls", "cpus", "size", "window", "directio
 QUICK = ["--cpus", "1", "--directions", "one", "--runs", "2", "--seconds", "0.2"]
 
 
-def results_of(tmp_path, *words, status=0):
+def results_of(tmp_path, *words, **how):
     file = tmp_path / "results.json"
-    text = bench("forward", "--json", str(file), *words, status=status)
+    text = bench("forward", "--json", str(file), *words, **how)
     results = json.loads(file.read_text())
     assert list(results) == ["rows", "refused", "absent", "commands", "generator_alone"]
     return results, text
@@ -271,8 +271,9 @@ def test_turns(monkeypatch):
 @named("bench-forward-beside-linux-and-dpdk")
 @long
 @alone
+@pytest.mark.timeout(1800)
 def test_versus(tmp_path):
-    results, text = results_of(tmp_path, "--versus", "linux", "--versus", "dpdk", "--sizes", "60", "--windows", "256", "--runs", "3")
+    results, text = results_of(tmp_path, "--versus", "linux", "--versus", "dpdk", "--sizes", "60", "--windows", "256", timeout=1700)
     assert not results["absent"], results["absent"]
     counts = {row["guest"]: row["instructions"]["lower"] for row in results["rows"]}
     assert 3500 < counts["linux-bridge-mrg-off"] <= counts["linux-bridge"] * 1.05 < 7000 and 3500 < counts["linux-router"] < 8000
