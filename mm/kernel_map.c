@@ -86,8 +86,8 @@ volatile void *kernel_map_device(uint64_t phys, uint64_t size)
 {
     uint64_t page = phys & ~PAGE_MASK, end = (phys + size + PAGE_MASK) & ~PAGE_MASK;
 
-    if (end > LINEAR_SIZE)
-        return device_map_high(phys, size);
+    if (end > LINEAR_SIZE || end < page)
+        return device_map_high(phys, size); /* which refuses what does not end */
     for (; page < end; page += PAGE_SIZE)
         if (!pagetable_device_mapped(&kernel, LINEAR_BASE + page)) /* device registers share pages */
             pagetable_map(&kernel, LINEAR_BASE + page, page, PAGE_SIZE, MAP_WRITE | MAP_DEVICE);

@@ -28,6 +28,7 @@ UNITS = {
     "string": "test_string",
     "flow": "test_flow",
     "pci": "test_pci",
+    "pci-interrupt": "test_pci_interrupt",
     "virtio-pci": "test_virtio_pci",
     "its": "test_its",
 }

@@ -6,6 +6,9 @@
 #include "mm/kernel_map.h"
 #include "test/host/machine.h"
 
+#define NIC_ID    0x10001af4u
+#define BRIDGE_ID 0x000c1b36u
+
 #define CONFIG_BASE_VA UINT64_C(0x7e0000000000) /* nothing is there: every access goes through the model */
 #define CONFIG_BUSES   8u
 #define MEMORY_BYTES   0x10000u
@@ -62,6 +65,28 @@ void pci_model_capability(struct pci_model *model, unsigned offset, uint32_t id,
         model->words[offset / 4 + 1 + i] = rest[i];
     model->words[PCI_LIST / 4] = offset;
     model->words[PCI_COMMAND / 4] |= PCI_STATUS_LIST;
+}
+
+struct pci_model *pci_model_nic(struct pci_model *bridge, unsigned device, unsigned function)
+{
+    struct pci_model *nic = pci_model_add(bridge, device, function, NIC_ID, 0);
+
+    nic->words[PCI_BAR / 4] = 1; /* I/O ports */
+    nic->bar_bits[0] = 0xffffffe0;
+    nic->words[PCI_INTERRUPT / 4] = 1 << 8;
+    pci_model_bar(nic, 1, 0x1000, false);
+    pci_model_bar(nic, 4, 0x4000, true);
+    return nic;
+}
+
+struct pci_model *pci_model_bridge(struct pci_model *bridge, unsigned device, unsigned function,
+                                   uint32_t port)
+{
+    struct pci_model *added = pci_model_add(bridge, device, function, BRIDGE_ID, 1);
+
+    if (port)
+        pci_model_capability(added, 0x40, PCI_CAP_EXPRESS | (port & 0xf00000), 0, NULL);
+    return added;
 }
 
 /* ---- The bus ---- */

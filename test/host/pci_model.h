@@ -44,6 +44,17 @@ void pci_model_bar(struct pci_model *model, unsigned bar, uint64_t size, bool wi
 void pci_model_capability(struct pci_model *model, unsigned offset, uint32_t id, unsigned words,
                           const uint32_t *rest);
 
+/* A virtio network device as QEMU's: ports, a page for MSI-X (which it has not), its registers in a BAR of 64 bits. */
+struct pci_model *pci_model_nic(struct pci_model *bridge, unsigned device, unsigned function);
+
+/* A bridge: conventional, or with the PCI Express capability that says `port` (its type in bits 23:20). */
+#define PCI_MODEL_CONVENTIONAL 0u
+#define PCI_MODEL_ROOT_PORT    (4u << 20)
+#define PCI_MODEL_UPSTREAM     (5u << 20)
+#define PCI_MODEL_TO_PCI       (7u << 20)
+struct pci_model *pci_model_bridge(struct pci_model *bridge, unsigned device, unsigned function,
+                                   uint32_t port);
+
 /*
  * How many functions answer to a physical address of the window, through all bridges on the way, *last being one of them; and
  * bridges that claim it though it is not behind them.

@@ -124,6 +124,45 @@ static void test_devices(void **state)
     assert_int_equal(walk(LINEAR_BASE + 0x0a002000), 0);
 }
 
+/* Above the linear map a range has addresses of its own, and what lies in an earlier one has that one's. */
+static void test_high_devices(void **state)
+{
+    const uint64_t ecam = UINT64_C(0x4010000000);
+
+    (void)state;
+    begin();
+    uint64_t first = (uint64_t)kernel_map_device(ecam, 0x100000);
+    uint64_t second = (uint64_t)kernel_map_device(ecam + 0x100200, 0x100);
+    assert_int_equal(first, DEVICE_BASE);
+    assert_int_equal(second, DEVICE_BASE + 0x100200);
+    for (uint64_t at = 0; at < 0x101000; at += PAGE_SIZE) {
+        uint64_t entry = walk(DEVICE_BASE + at);
+        assert_int_equal(ENTRY_FRAME(entry), ecam + at);
+        assert_true(DEVICE(entry) && ENTRY_WRITABLE(entry) && (entry & PXN));
+    }
+    assert_int_equal(walk(DEVICE_BASE + 0x101000), 0);
+    uint64_t free = frame_free_bytes();
+    assert_int_equal((uint64_t)kernel_map_device(ecam + 0x80010, 8), first + 0x80010);
+    assert_int_equal((uint64_t)kernel_map_device(ecam + 0x100fff, 1), second - 0x200 + 0xfff);
+    assert_int_equal(frame_free_bytes(), free);
+    assert_true(machine_fails(kernel_map_device(UINT64_C(0x100000000000) - 8, 16)));
+    assert_true(machine_fails(kernel_map_device(UINT64_MAX - 100, 50)));
+    for (unsigned i = 2; i < 32; i++)
+        kernel_map_device(ecam + i * UINT64_C(0x1000000), 8);
+    assert_true(machine_fails(kernel_map_device(ecam + 33 * UINT64_C(0x1000000), 8)));
+    check_rules(DEVICE_BASE, 0x200000);
+}
+
+/* Registers in memory would be memory, cached: that is refused. */
+static void test_device_in_memory(void **state)
+{
+    (void)state;
+    begin();
+    kernel_map_ram(0x48000000, 0x200000 + PAGE_SIZE);
+    assert_true(machine_fails(kernel_map_device(0x48001000, 8)));
+    assert_true(machine_fails(kernel_map_device(0x48200000, 8)));
+}
+
 /* More devices than any machine has, many to a page: each is mapped, and a page only once. */
 static void test_many_devices(void **state)
 {
@@ -176,6 +215,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_linear_map),
     cmocka_unit_test(test_devices),
     cmocka_unit_test(test_many_devices),
+    cmocka_unit_test(test_high_devices),
+    cmocka_unit_test(test_device_in_memory),
     cmocka_unit_test(test_stacks_have_guards),
     cmocka_unit_test(test_windows_are_ready),
 };

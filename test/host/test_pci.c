@@ -1,22 +1,16 @@
 /*
  * drivers/pci*.c against a PCI that tells the truth, or does not: what is found, where it is put, who answers there; lists of
- * capabilities that lead nowhere; messages and lines.
+ * capabilities that lead nowhere.
  */
 #include "core/layout.h"
-#include "drivers/msi.h"
 #include "drivers/pci.h"
-#include "drivers/pci_interrupt.h"
 #include "drivers/pci_registers.h"
 #include "test/host/cases.h"
 #include "test/host/machine.h"
 #include "test/host/pci_model.h"
 
-#define NIC_ID    0x10001af4u
-#define OTHER_ID  0x10d38086u
-#define BRIDGE_ID 0x000c1b36u
-#define ROOT_PORT (4u << 20)
-#define UPSTREAM  (5u << 20)
-#define TO_PCI    (7u << 20)
+#define NIC_ID   0x10001af4u
+#define OTHER_ID 0x10d38086u
 
 static unsigned bus_last;
 
@@ -36,29 +30,6 @@ static bool wanted(const struct pci_function *function)
 static struct pci_function *scan(void)
 {
     return pci_scan(&pci_model_host, wanted, &bus_last);
-}
-
-/* As QEMU's: ports, a page of MSI-X, and the registers, of 64 bits. */
-static struct pci_model *nic_add(struct pci_model *bridge, unsigned device, unsigned function)
-{
-    struct pci_model *nic = pci_model_add(bridge, device, function, NIC_ID, 0);
-
-    nic->words[PCI_BAR / 4] = 1; /* I/O ports */
-    nic->bar_bits[0] = 0xffffffe0;
-    nic->words[PCI_INTERRUPT / 4] = 1 << 8;
-    pci_model_bar(nic, 1, 0x1000, false);
-    pci_model_bar(nic, 4, 0x4000, true);
-    return nic;
-}
-
-static struct pci_model *bridge_add(struct pci_model *bridge, unsigned device, unsigned function,
-                                    uint32_t port)
-{
-    struct pci_model *added = pci_model_add(bridge, device, function, BRIDGE_ID, 1);
-
-    if (port)
-        pci_model_capability(added, 0x40, PCI_CAP_EXPRESS | (port & 0xf00000), 0, NULL);
-    return added;
 }
 
 static unsigned count_of(const struct pci_function *list)
@@ -110,12 +81,12 @@ static void test_order_and_places(void **state)
 {
     (void)state;
     begin();
-    nic_add(NULL, 9, 0);
-    nic_add(NULL, 2, 3);
+    pci_model_nic(NULL, 9, 0);
+    pci_model_nic(NULL, 2, 3);
     pci_model_add(NULL, 2, 0, OTHER_ID, 0x80); /* many functions, of which it is the first */
-    nic_add(NULL, 2, 1);
+    pci_model_nic(NULL, 2, 1);
     pci_model_add(NULL, 3, 0, OTHER_ID, 0);
-    nic_add(NULL, 3, 1); /* function 0 says that there are no others */
+    pci_model_nic(NULL, 3, 1); /* function 0 says that there are no others */
     struct pci_function *list = scan();
     assert_int_equal(count_of(list), 3);
     assert_string_equal(list->name, "00:02.1");
@@ -132,8 +103,10 @@ static void test_leftovers(void **state)
 {
     (void)state;
     begin();
-    struct pci_model *first = bridge_add(NULL, 1, 0, ROOT_PORT), *second = bridge_add(NULL, 2, 0, ROOT_PORT);
-    struct pci_model *nics[] = {nic_add(first, 0, 0), nic_add(second, 0, 0), nic_add(NULL, 3, 0)};
+    struct pci_model *first = pci_model_bridge(NULL, 1, 0, PCI_MODEL_ROOT_PORT),
+                     *second = pci_model_bridge(NULL, 2, 0, PCI_MODEL_ROOT_PORT);
+    struct pci_model *nics[] = {pci_model_nic(first, 0, 0), pci_model_nic(second, 0, 0),
+                                pci_model_nic(NULL, 3, 0)};
     first->words[PCI_BUSES / 4] = second->words[PCI_BUSES / 4] = 0x00070100;
     for (unsigned i = 0; i < 3; i++) {
         nics[i]->words[PCI_COMMAND / 4] = 0x0407;
@@ -157,16 +130,17 @@ static void test_bridges(void **state)
 {
     (void)state;
     begin();
-    struct pci_model *port = bridge_add(NULL, 1, 0, ROOT_PORT);
+    struct pci_model *port = pci_model_bridge(NULL, 1, 0, PCI_MODEL_ROOT_PORT);
     port->words[PCI_HEADER / 4] |= 0x80 << 16;
-    nic_add(port, 0, 0);
-    struct pci_model *empty = bridge_add(NULL, 1, 2, ROOT_PORT); /* with nothing behind it */
-    struct pci_model *up = bridge_add(bridge_add(NULL, 1, 1, ROOT_PORT), 0, 0, UPSTREAM);
-    struct pci_model *old = bridge_add(up, 7, 0, TO_PCI);
-    nic_add(old, 5, 0);
-    nic_add(old, 3, 0);
-    nic_add(up, 2, 0);
-    nic_add(NULL, 4, 0);
+    pci_model_nic(port, 0, 0);
+    struct pci_model *empty = pci_model_bridge(NULL, 1, 2, PCI_MODEL_ROOT_PORT); /* with nothing behind it */
+    struct pci_model *up =
+        pci_model_bridge(pci_model_bridge(NULL, 1, 1, PCI_MODEL_ROOT_PORT), 0, 0, PCI_MODEL_UPSTREAM);
+    struct pci_model *old = pci_model_bridge(up, 7, 0, PCI_MODEL_TO_PCI);
+    pci_model_nic(old, 5, 0);
+    pci_model_nic(old, 3, 0);
+    pci_model_nic(up, 2, 0);
+    pci_model_nic(NULL, 4, 0);
     struct pci_function *list = scan();
     const char *const names[] = {"01:00.0", "03:02.0", "04:03.0", "04:05.0", "00:04.0"};
     const struct pci_function *at = list;
@@ -193,7 +167,7 @@ static void test_too_many_buses(void **state)
     begin();
     pci_model_host.bus_last = 3;
     for (unsigned i = 0; i < 6; i++)
-        nic_add(bridge_add(NULL, 1 + i, 0, ROOT_PORT), 0, 0);
+        pci_model_nic(pci_model_bridge(NULL, 1 + i, 0, PCI_MODEL_ROOT_PORT), 0, 0);
     struct pci_function *list = scan();
     assert_int_equal(count_of(list), 3);
     assert_int_equal(bus_last, 3);
@@ -207,8 +181,8 @@ static void test_too_deep(void **state)
     (void)state;
     begin();
     for (unsigned i = 0; i < 6; i++) {
-        bridge = bridge_add(bridge, 1, 0, 0);
-        nic_add(bridge, 2, 0);
+        bridge = pci_model_bridge(bridge, 1, 0, 0);
+        pci_model_nic(bridge, 2, 0);
     }
     struct pci_function *list = scan();
     assert_int_equal(count_of(list), 4);
@@ -219,9 +193,9 @@ static void test_too_deep(void **state)
 static void check_refused(void (*spoil)(struct pci_model *nic))
 {
     begin();
-    nic_add(NULL, 1, 0);
-    struct pci_model *bad = nic_add(NULL, 2, 0);
-    nic_add(NULL, 3, 0);
+    pci_model_nic(NULL, 1, 0);
+    struct pci_model *bad = pci_model_nic(NULL, 2, 0);
+    pci_model_nic(NULL, 3, 0);
     spoil(bad);
     struct pci_function *list = scan();
     assert_int_equal(count_of(list), 2);
@@ -318,7 +292,7 @@ static void test_window_full(void **state)
         begin();
         pci_model_host.memory_size = size;
         for (unsigned i = 1; i < 4; i++)
-            nic_add(NULL, i, 0);
+            pci_model_nic(NULL, i, 0);
         struct pci_function *list = scan();
         assert_int_equal(count_of(list), 1);
         assert_true(list->bars[4].phys + list->bars[4].size <= PCI_MODEL_MEMORY + size);
@@ -331,7 +305,7 @@ static void test_window_full(void **state)
 static struct pci_model *one_nic(struct pci_function **function)
 {
     begin();
-    struct pci_model *nic = nic_add(NULL, 1, 0);
+    struct pci_model *nic = pci_model_nic(NULL, 1, 0);
     *function = scan();
     assert_int_equal(count_of(*function), 1);
     return nic;
@@ -406,233 +380,13 @@ static void test_broken_lists(void **state)
     assert_true(fault);
 }
 
-/* ---- Interrupts ---- */
-
-static uint32_t message_device;
-static bool message_left = true;
-
-static bool allocate(uint32_t device, struct msi *msi)
-{
-    message_device = device;
-    *msi = (struct msi){.address = UINT64_C(0x108080040), .data = 0x55, .irq = 77};
-    return message_left;
-}
-
-static const struct msi_controller controller = {.name = "test", .allocate = allocate};
-
-static void routes_set(void)
-{
-    pci_model_host.device_mask = 0x1800;
-    pci_model_host.pin_mask = 7;
-    for (unsigned i = 0; i < 16; i++) {
-        pci_model_host.routes[i].device = i / 4 << 11;
-        pci_model_host.routes[i].pin = i % 4 + 1;
-        pci_model_host.routes[i].irq = 35 + (i / 4 + i % 4) % 4;
-    }
-    pci_model_host.route_count = 16;
-}
-
-/* A function with MSI-X of `entries`, its table and its pending bits at `table` and `pending` (with the BAR in bits 2:0). */
-static struct pci_function *message_nic(struct pci_model **model, unsigned entries, uint32_t table,
-                                        uint32_t pending)
-{
-    struct pci_function *function;
-
-    *model = one_nic(&function);
-    pci_model_capability(*model, 0x98, PCI_CAP_MSIX | (entries - 1) << 16, 2,
-                         (const uint32_t[]){table, pending});
-    routes_set();
-    pci_model_host.msi_count = 0x10000;
-    msi_controller_set(&controller);
-    pci_function_enable(function);
-    return function;
-}
-
-static uint32_t entry_word(const struct pci_function *function, unsigned offset)
-{
-    return *(uint32_t *)(void *)pci_model_memory(function->bars[1].phys + offset);
-}
-
-static void test_message(void **state)
-{
-    struct pci_interrupt interrupt;
-    struct pci_model *model;
-    struct pci_function *function = message_nic(&model, 3, 0x001, 0x801);
-
-    (void)state;
-    machine_interrupts_connect();
-    pci_model_host.msi_base = 0x300;
-    assert_true(pci_interrupt_create(function, &interrupt));
-    assert_int_equal(message_device, 0x300 + (1 << 3));
-    assert_int_equal(interrupt.irq, 77);
-    assert_non_null(interrupt.entry);
-    assert_int_equal(entry_word(function, 0), 0x08080040);
-    assert_int_equal(entry_word(function, 4), 1);
-    assert_int_equal(entry_word(function, 8), 0x55);
-    assert_int_equal(entry_word(function, 12), 1); /* masked until somebody listens */
-    assert_int_equal(model->words[0x98 / 4] >> 30, 2);
-    pci_interrupt_start(&interrupt, NULL, NULL, 0);
-    assert_int_equal(entry_word(function, 12), 0);
-    assert_true(model->words[PCI_COMMAND / 4] & PCI_COMMAND_NO_LINE);
-    pci_interrupt_stop(&interrupt);
-    assert_int_equal(entry_word(function, 12), 1);
-}
-
-/* Of each of these the line is taken, and MSI-X is off. */
-static void check_line(unsigned entries, uint32_t table, uint32_t pending)
-{
-    struct pci_interrupt interrupt;
-    struct pci_model *model;
-    struct pci_function *function = message_nic(&model, entries, table, pending);
-
-    model->words[0x98 / 4] |= 0x80000000; /* on, as a boot loader left it: the line would be silent */
-    assert_true(pci_interrupt_create(function, &interrupt));
-    assert_null(interrupt.entry);
-    assert_int_equal(interrupt.irq, 36);
-    assert_int_equal(model->words[0x98 / 4] >> 31, 0);
-}
-
-static void test_broken_messages(void **state)
-{
-    (void)state;
-    check_line(3, 0x002, 0x801);     /* a BAR that is not there */
-    check_line(3, 0x001, 0x800);     /* one of I/O ports */
-    check_line(3, 0x007, 0x801);     /* no number of a BAR */
-    check_line(3, 0xfe1, 0x801);     /* beyond its end */
-    check_line(2048, 0x001, 0x801);  /* too long */
-    check_line(3, 0x001, 0xff9 + 8); /* pending bits beyond it */
-    check_line(3, 0x001, 0x029);     /* both in one place */
-    check_line(3, 0x801, 0x801);
-    check_line(3, 0xfffffff9, 0x801); /* far away */
-    message_left = false;             /* no number is left for it */
-    check_line(3, 0x001, 0x801);
-    message_left = true;
-    msi_controller_set(NULL);
-}
-
-static void test_no_way_for_messages(void **state)
-{
-    struct pci_interrupt interrupt;
-    struct pci_model *model;
-    struct pci_function *function = message_nic(&model, 3, 0x001, 0x801);
-
-    (void)state;
-    function->aliased = true;
-    assert_true(pci_interrupt_create(function, &interrupt));
-    assert_null(interrupt.entry);
-    function->aliased = false;
-    pci_model_host.msi_first = 9; /* the function is 8 */
-    assert_true(pci_interrupt_create(function, &interrupt));
-    assert_null(interrupt.entry);
-    pci_model_host.msi_first = 0;
-    pci_model_host.msi_count = 8;
-    assert_true(pci_interrupt_create(function, &interrupt));
-    assert_null(interrupt.entry);
-    pci_model_host.msi_count = 9;
-    assert_true(pci_interrupt_create(function, &interrupt));
-    assert_non_null(interrupt.entry);
-    msi_controller_set(NULL);
-    assert_true(pci_interrupt_create(function, &interrupt));
-    assert_null(interrupt.entry);
-    pci_model_host.route_count = 0;
-    assert_false(pci_interrupt_create(function, &interrupt));
-}
-
-static void test_lines(void **state)
-{
-    struct pci_interrupt interrupt;
-
-    (void)state;
-    begin();
-    routes_set();
-    struct pci_model *port = bridge_add(NULL, 2, 0, ROOT_PORT);
-    nic_add(port, 0, 0);
-    nic_add(bridge_add(NULL, 3, 0, 0), 6, 0);
-    nic_add(NULL, 5, 0)->words[PCI_INTERRUPT / 4] = 3 << 8;
-    nic_add(NULL, 6, 0)->words[PCI_INTERRUPT / 4] = 0;
-    nic_add(NULL, 7, 0)->words[PCI_INTERRUPT / 4] = 5 << 8;
-    const struct pci_function *at = scan();
-    /* Pin 1 behind port 2; pin 1 of device 6 is pin 3 behind bridge 3; pin 3 of device 5, which is as device 1. */
-    const unsigned irqs[] = {35 + 2, 35 + (3 + 2) % 4, 35 + (1 + 2) % 4};
-    for (unsigned i = 0; i < 3; i++, at = at->next) {
-        assert_true(pci_interrupt_create(at, &interrupt));
-        assert_int_equal(interrupt.irq, irqs[i]);
-    }
-    assert_false(pci_interrupt_create(at, &interrupt));
-    assert_false(pci_interrupt_create(at->next, &interrupt));
-}
-
-static unsigned asked[3];
-
-static void ask(void *argument)
-{
-    (*(unsigned *)argument)++;
-}
-
-static unsigned raised = 1023; /* none */
-
-static unsigned raised_acknowledge(void)
-{
-    unsigned irq = raised;
-
-    raised = 1023;
-    return irq;
-}
-
-static void nothing(unsigned irq)
-{
-    (void)irq;
-}
-
-static void nothing_for(unsigned irq, unsigned cpu)
-{
-    (void)irq, (void)cpu;
-}
-
-static const struct irq_controller line_controller = {
-    .name = "test",
-    .enable = nothing_for,
-    .disable = nothing,
-    .acknowledge = raised_acknowledge,
-    .complete = nothing,
-};
-
-/* Two on one line are both asked, and one on another is not. */
-static void test_shared_line(void **state)
-{
-    struct pci_interrupt interrupts[3];
-
-    (void)state;
-    begin();
-    irq_controller_set(&line_controller);
-    routes_set();
-    struct pci_model *nics[] = {nic_add(NULL, 1, 0), nic_add(NULL, 2, 0), nic_add(NULL, 5, 0)};
-    const struct pci_function *at = scan();
-    for (unsigned i = 0; i < 3; i++, at = at->next) {
-        assert_true(pci_interrupt_create(at, &interrupts[i]));
-        assert_true(nics[i]->words[PCI_COMMAND / 4] & PCI_COMMAND_NO_LINE);
-        pci_interrupt_start(&interrupts[i], ask, &asked[i], 0);
-        assert_false(nics[i]->words[PCI_COMMAND / 4] & PCI_COMMAND_NO_LINE);
-    }
-    raised = interrupts[0].irq;
-    irq_dispatch();
-    assert_int_equal(asked[0], 1);
-    assert_int_equal(asked[1], 0);
-    assert_int_equal(asked[2], 1);
-    pci_interrupt_stop(&interrupts[0]);
-    assert_true(nics[0]->words[PCI_COMMAND / 4] & PCI_COMMAND_NO_LINE);
-    assert_false(nics[2]->words[PCI_COMMAND / 4] & PCI_COMMAND_NO_LINE);
-}
-
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_nothing),         cmocka_unit_test(test_order_and_places),
-    cmocka_unit_test(test_leftovers),       cmocka_unit_test(test_bridges),
-    cmocka_unit_test(test_too_many_buses),  cmocka_unit_test(test_too_deep),
-    cmocka_unit_test(test_refused),         cmocka_unit_test(test_small_bars),
-    cmocka_unit_test(test_window_full),     cmocka_unit_test(test_capabilities),
-    cmocka_unit_test(test_broken_lists),    cmocka_unit_test(test_message),
-    cmocka_unit_test(test_broken_messages), cmocka_unit_test(test_no_way_for_messages),
-    cmocka_unit_test(test_lines),           cmocka_unit_test(test_shared_line),
+    cmocka_unit_test(test_nothing),        cmocka_unit_test(test_order_and_places),
+    cmocka_unit_test(test_leftovers),      cmocka_unit_test(test_bridges),
+    cmocka_unit_test(test_too_many_buses), cmocka_unit_test(test_too_deep),
+    cmocka_unit_test(test_refused),        cmocka_unit_test(test_small_bars),
+    cmocka_unit_test(test_window_full),    cmocka_unit_test(test_capabilities),
+    cmocka_unit_test(test_broken_lists),
 };
 
 CASES_MAIN(tests)

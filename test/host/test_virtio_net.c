@@ -54,6 +54,12 @@ void thread_wake(struct thread *thread)
     (void)thread;
 }
 
+struct port *service_wire_out(const struct service *driver)
+{
+    (void)driver;
+    return NULL;
+}
+
 static unsigned aborted;
 
 void rpc_abort(struct message *message)
