@@ -170,19 +170,28 @@ def with_libraries(tree, paths):
     return list(found.values())
 
 
+def module_name(path):
+    """As the modules call each other; files have hyphens in their names too."""
+    return path.name.split(".")[0].replace("-", "_")
+
+
 def module_bytes(path):
     data = path.read_bytes()
     return lzma.decompress(data) if path.suffix == ".xz" else data
 
 
 def in_order(tree, names):
-    """[(name, content)] of kernel modules and of those that they need, in an order in which they can be loaded."""
-    found = {path.name.split(".")[0].replace("-", "_"): path for path in tree.glob("*/modules/*/kernel/**/*.ko*")} or \
-        {path.name.split(".")[0].replace("-", "_"): path for path in tree.glob("usr/lib/modules/*/kernel/**/*.ko*")}
+    """
+    [(name, content)] of kernel modules and of those that they need, in an order in which they can be loaded; without those
+    that are part of the kernel.
+    """
+    place = next(path for pattern in ("lib/modules/*", "usr/lib/modules/*") for path in tree.glob(pattern))
+    found = {module_name(path): path for path in place.glob("kernel/**/*.ko*")}
+    builtin = {module_name(pathlib.Path(line)) for line in (place / "modules.builtin").read_text().split()}
     ordered = {}
 
     def add(name):
-        if name in ordered:
+        if name in ordered or name in builtin:
             return
         if name not in found:
             raise Failure(f"the kernel's package has no module {name}")
@@ -247,13 +256,13 @@ def build_initramfs(recipe, tree, target):
     archive.device("dev/console", 5, 1)
     archive.device("dev/null", 1, 3)
     archive.file("init", recipe.script.read_bytes())
-    archive.file("bin/busybox", first(tree, "bin/busybox", "usr/bin/busybox").read_bytes())
+    archive.file("bin/busybox", pick(tree, "bin/busybox", "usr/bin/busybox").read_bytes())
     for command in COMMANDS:
         archive.link(f"bin/{command}", "busybox")
     for number, (name, content) in enumerate(in_order(tree, recipe.modules)):
         archive.file(f"modules/{number:02}-{name}.ko", content, 0o644)
-    plugins = [path for pattern in recipe.plugins for path in sorted(tree.glob(pattern))]
-    programs = [first(tree, *program) for program in recipe.programs]
+    plugins = [pick(tree, pattern) for pattern in recipe.plugins]
+    programs = [pick(tree, *program) for program in recipe.programs]
     for path in with_libraries(tree, [*programs, *plugins]):
         place = f"bin/{path.name}" if path in programs else \
             str(path.relative_to(tree)) if path in plugins else f"lib/{path.name}"
@@ -261,8 +270,8 @@ def build_initramfs(recipe, tree, target):
     target.write_bytes(archive.bytes())
 
 
-def first(tree, *paths):
-    for path in paths:
-        if (tree / path).exists():
-            return tree / path
-    raise Failure(f"no package has {paths[0]}")
+def pick(tree, *patterns):
+    """The file that one of the patterns finds; suites of Debian have it in different places."""
+    for path in (path for pattern in patterns for path in sorted(tree.glob(pattern))):
+        return path
+    raise Failure(f"no package has {patterns[0]}")

@@ -24,6 +24,8 @@ step="giving the NICs to user space"
 count=0
 for device in /sys/bus/pci/devices/*; do
     if [ "$(cat $device/class)" = 0x020000 ]; then
+        # Kernels with virtio built in have taken them already.
+        [ ! -e $device/driver ] || echo ${device##*/} > $device/driver/unbind
         echo uio_pci_generic > $device/driver_override
         echo ${device##*/} > /sys/bus/pci/drivers_probe
         [ -e $device/uio ]
