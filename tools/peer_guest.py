@@ -9,10 +9,8 @@ import os
 import pathlib
 import re
 import shutil
-import stat
-import struct
 
-from tools import apt, setup
+from tools import apt, cpio, setup
 from tools.common import CACHE, Failure, answer, locked, run, say
 
 ARCHITECTURE = "arm64"
@@ -37,7 +35,7 @@ class Recipe:
 
     def key(self):
         """Another one when anything has changed that is said in this project."""
-        parts = [self.script, *(pathlib.Path(__file__).with_name(name) for name in ("peer_guest.py", "peer_recipes.py"))]
+        parts = [self.script, *(pathlib.Path(__file__).with_name(name) for name in ("peer_guest.py", "peer_recipes.py", "cpio.py"))]
         return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
 
 
@@ -207,50 +205,8 @@ def in_order(tree, names):
 
 # ---- The initramfs ----
 
-class Archive:
-    """A cpio archive in the form "newc", which the kernel unpacks to its first file system."""
-
-    HEADER = "070701" + "%08X" * 13
-
-    def __init__(self):
-        self.parts, self.folders, self.inode = [], {""}, 0
-
-    def entry(self, name, mode, content=b"", device=(0, 0)):
-        self.inode += 1
-        label = name.encode() + b"\0"
-        head = self.HEADER % (self.inode, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(label), 0)
-        self.parts += [self.padded(head.encode() + label), self.padded(content)]
-
-    @staticmethod
-    def padded(data):
-        return data + bytes(-len(data) % 4)
-
-    def folder(self, name):
-        name = name.strip("/")
-        if name not in self.folders:
-            self.folders.add(name)
-            self.folder(str(pathlib.PurePosixPath(name).parent).lstrip("."))
-            self.entry(name, stat.S_IFDIR | 0o755)
-
-    def file(self, name, content, mode=0o755):
-        self.folder(os.path.dirname(name))
-        self.entry(name, stat.S_IFREG | mode, content)
-
-    def link(self, name, target):
-        self.folder(os.path.dirname(name))
-        self.entry(name, stat.S_IFLNK | 0o777, target.encode())
-
-    def device(self, name, major, minor):
-        self.folder(os.path.dirname(name))
-        self.entry(name, stat.S_IFCHR | 0o600, device=(major, minor))
-
-    def bytes(self):
-        self.entry("TRAILER!!!", 0)
-        return b"".join(self.parts)
-
-
 def build_initramfs(recipe, tree, target):
-    archive = Archive()
+    archive = cpio.Archive()
     for name in ("proc", "sys", "dev", "tmp", "run"):
         archive.folder(name)
     archive.device("dev/console", 5, 1)

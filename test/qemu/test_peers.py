@@ -15,7 +15,7 @@ from traffic import assert_all_arrived
 
 sys.path.insert(0, str(ROOT))
 
-from tools import apt, peer, peer_guest, rig, setup, trial  # noqa: E402
+from tools import apt, cpio, peer, peer_guest, rig, setup, trial  # noqa: E402
 from tools.common import Failure  # noqa: E402
 from tools.machine import Machine  # noqa: E402
 
@@ -38,7 +38,7 @@ def listed(archive):
 
 @named("peers-archive")
 def test_archive(tmp_path):
-    archive = peer_guest.Archive()
+    archive = cpio.Archive()
     archive.device("dev/console", 5, 1)
     archive.file("bin/tool", b"12345")
     archive.file("modules/00-one.ko", bytes(4096), 0o644)
