@@ -169,8 +169,8 @@ class Measurement:
             guest = next((guest for guest in self.guests if guest.name == name), None)
             if not guest:
                 continue
-            key = {"guest": name, "title": guest.title, "routed": bool(guest.routed), "polls": guest.polls, "cpus": case.cpus, "size": case.size, "window": case.window,
-                   "directions": case.directions}
+            key = {"guest": name, "title": guest.title, "routed": bool(guest.routed), "polls": guest.polls, "cpus": case.cpus,
+                   "size": case.size, "window": case.window, "directions": case.directions}
             if "refused" in found:
                 self.refused.append({**key, "why": found["refused"]})
             else:

@@ -76,8 +76,8 @@ def plot(results, folder):
         files.append(bars(busy, folder, "forward-rate", f"frames/s, window {busy[0]['window']}: median, least and most of the runs",
                           lambda row: row["frames_per_second"]["median"], span("frames_per_second", "min", "max")))
     if single := select(rows, window=1, **least):
-        files.append(bars(single, folder, "forward-latency", "us, one frame at a time: median, down to the least, up to the 99th percentile",
-                          lambda row: row["latency_us"]["median"], span("latency_us", "min", "p99"), "log"))
+        files.append(bars(single, folder, "forward-latency",
+                          "us, one frame at a time: median, down to the least, up to the 99th percentile", lambda row: row["latency_us"]["median"], span("latency_us", "min", "p99"), "log"))
     several = select(rows, window=max(row["window"] for row in rows), guest=rows[0]["guest"])
     if len(in_order(several, "cpus")) > 1:
         files.append(by_cpus(several, folder))

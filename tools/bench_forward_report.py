@@ -114,7 +114,8 @@ def limit_lines(rows):
         elif mine["window"] > 1 and mine["cpus"] == 1:
             least = 1 if other["guest"].startswith("dpdk") else 2.5 if "bridge" in other["guest"] else None
             if least:
-                yield [f"{what}: frames/s", f"at least {least} times", verdict(statistics.median(in_turns(mine, other)), least, True)]
+                ratio = statistics.median(in_turns(mine, other))
+                yield [f"{what}: frames/s", f"at least {least} times", verdict(ratio, least, True)]
 
 
 def show(rows):

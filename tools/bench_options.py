@@ -100,9 +100,11 @@ def chosen(options, name):
 
 
 def check(options, names):
-    """The options of a measurement that was not asked for; None when there is none."""
+    """What is wrong with the choice: an option of a measurement that was not asked for, or one that says nothing; else None."""
     for owner, own in OWN.items():
         for name in own:
             if owner not in names and getattr(options, name) is not None:
                 return f"--{name} goes with {owner}"
+    if options.throughput and (options.windows or options.runs):
+        return "--throughput has neither windows nor runs: it sends at a rate"
     return None

@@ -88,8 +88,8 @@ class Search:
             raise Refused(f"not even {LEAST * reached:,.0f} frames/s passed: {trials[-1]['why']}")
         best = next(one for one in reversed(trials) if one["passed"] and one["rate"] == round(rate))
         latency = best["latency_us"]
-        return {**key, "frames_per_second": round(best["offered"] / self.seconds), "resolution": RESOLUTION, "trial_seconds": self.seconds,
-                "latency_us": {name: latency[name] for name in ("min", "median", "p99")}, "trials": trials}
+        return {**key, "frames_per_second": round(best["offered"] / self.seconds), "resolution": RESOLUTION,
+                "trial_seconds": self.seconds, "latency_us": {name: latency[name] for name in ("min", "median", "p99")}, "trials": trials}
 
     def one_row(self, rigs, guest, key):
         self.progress.step(f"{guest.name}, {key['size']}, {key['directions']}, {report.cpus_text(key['cpus'])}")

@@ -85,7 +85,8 @@ def check_counters(result, before, after):
     for port, then, now in zip(result["ports"], before["net"], after["net"]):
         for way, name, count in (("took", "rx_frames", port["out"]), ("sent", "tx_frames", port["in"])):
             if now[name] - then[name] != count:
-                raise Refused(f"{now['name']} says that it {way} {now[name] - then[name]:,} frames, and {count:,} passed its socket")
+                raise Refused(f"{now['name']} says that it {way} {now[name] - then[name]:,} frames, and {count:,} passed its "
+                              "socket")
     pages = after.get("pages")
     if pages and pages["free"] + pages["owned"] + pages["in_flight"] != pages["total"]:
         raise Refused(f"pages are missing: free {pages['free']:,} + owned {pages['owned']:,} + in flight {pages['in_flight']:,} "

@@ -84,7 +84,8 @@ STUCK = {**RIGHT, "ports": [RIGHT["ports"][0], {**RIGHT["ports"][1], "unsent": T
 BEFORE = {"net": [{"name": f"net{n}", "rx_frames": 100, "tx_frames": 200} for n in (0, 1)],
           "pages": {"free": 5, "owned": 3, "in_flight": 2, "total": 10},
           "services": [{"name": "forward", "state": "running"}]}
-AFTER = {**BEFORE, "net": [{"name": "net0", "rx_frames": 112, "tx_frames": 201}, {"name": "net1", "rx_frames": 101, "tx_frames": 212}]}
+AFTER = {**BEFORE, "net": [{"name": "net0", "rx_frames": 112, "tx_frames": 201},
+                           {"name": "net1", "rx_frames": 101, "tx_frames": 212}]}
 
 
 def refused(function, *arguments):
@@ -294,6 +295,7 @@ def test_usage():
         assert caught.value.code == 2
     assert parser.parse_args(["forward", "--sizes", "60,imix,60"]).sizes == ["60", "imix"]
     assert "--windows goes with forward" in bench("ipc", "--windows", "1", status=2)
+    assert "neither windows nor runs" in bench("forward", "--throughput", "--windows", "1", status=2)
     assert "--policy goes with ipc" in bench("forward", "--policy", "dash", status=2)
 
 
@@ -308,8 +310,9 @@ def test_defaults():
 
 @named("bench-forward-interrupted-leaves-nothing")
 def test_interrupted(tmp_path):
-    process = subprocess.Popen([ROOT / "baton", "bench", "forward", *QUICK], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}, start_new_session=True)
+    process = subprocess.Popen([ROOT / "baton", "bench", "forward", *QUICK], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                               env={**os.environ, "TMPDIR": str(tmp_path)})
     end = time.monotonic() + 60
     while not list(tmp_path.iterdir()) and time.monotonic() < end:
         time.sleep(0.1)
