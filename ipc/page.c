@@ -276,7 +276,8 @@ static int release_one(struct space *space, uint32_t number, const struct space 
             page_account(space, 1 - (int)book_pages(number));
     }
     uint32_t total = page_total(page);
-    *kept = total == 1 && page_set_keeps(keeper, page);
+    /* A book's list is always fresh: kept, the lists would fill the pool, one for each message */
+    *kept = total == 1 && !book && page_set_keeps(keeper, page);
     page_slot_lose(page, slot, total > 1, LOSE_RELEASE | (*kept ? LOSE_KEEP : 0));
     ledger_note(cpu_self(), LEDGER_RELEASE, space->number, number, total - 1);
     *freed = !page->used;

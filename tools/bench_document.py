@@ -1,8 +1,8 @@
 """
-python3 -m tools.bench_document DOCUMENT [--ipc JSON] [--forward JSON]
+python3 -m tools.bench_document DOCUMENT... [--ipc JSON] [--forward JSON]
 
-Writes the tables of a document (docs/performance.md) from what ./baton bench has written with --json. A table stands between two
-lines, `<!-- begin NAME: COMMAND -->` and `<!-- end NAME -->`; those for which no file is given stay as they are.
+Writes the tables of documents (docs/performance.md, README.md) from what ./baton bench has written with --json. A table stands
+between two lines, `<!-- begin NAME: COMMAND -->` and `<!-- end NAME -->`; those for which no file is given stay as they are.
 """
 import argparse
 import json
@@ -10,7 +10,7 @@ import pathlib
 import re
 
 from tools import bench_forward_report as forward_report
-from tools.bench_report import crossing_text, number, size_text
+from tools.bench_report import LINUX, crossing_text, number, size_text
 
 MARK = re.compile(r"(<!-- begin ([a-z-]+): [^\n]* -->\n)(.*?)(<!-- end \2 -->\n)", re.DOTALL)
 POLICIES = ["copy", "synchronous", "dash", "path"]
@@ -27,6 +27,28 @@ def select(rows, **wanted):
 
 
 # ---- ipc ----
+
+# (what, where the figure is, which): for the README. Isolated services on one CPU
+README_LINES = [
+    ("rpc of 64 bytes", "rows", ("rpc", 64, "none")),
+    ("one page one way, untouched", "rows", ("oneway", 4096, "none")),
+    ("its header read", "rows", ("oneway", 4096, "header")),
+    ("all of it read", "rows", ("oneway", 4096, "all")),
+    ("one page, a call for each message, untouched", "extras", ("single", 4096, "none")),
+    ("1 MiB one way, untouched", "rows", ("oneway", 1 << 20, "none")),
+    ("1 MiB one way, all of it read", "rows", ("oneway", 1 << 20, "all")),
+]
+
+
+def ipc_readme(results):
+    body = []
+    for what, where, (kind, size, touch) in README_LINES:
+        (row,) = [row for row in select(results[where], placement="isolated", policy="dash", kind=kind, touch=touch)
+                  if row.get("bytes", size) == size and row.get("cpus", "same") == "same"]
+        linux = [costs[size][kind == "rpc"] for costs in LINUX.values()] if where == "rows" and touch == "none" else []
+        body.append([what, number(row["instructions"]), *(map(number, linux) if linux else [""] * len(LINUX))])
+    return markdown(["", "Baton", "pipe (copies)", "memfd (hands over)", "shared memory, futex (protects nothing)"], body, 1)
+
 
 def by_policy(rows, heads, key):
     """The policies' instructions beside each other, a line for each key."""
@@ -148,7 +170,7 @@ def forward_limits(results):
     return markdown(["", "limit", "reached"], body, 3)
 
 
-TABLES = {"ipc-size": ("ipc", ipc_size), "ipc-call": ("ipc", ipc_call), "ipc-trusted": ("ipc", ipc_trusted),
+TABLES = {"ipc-readme": ("ipc", ipc_readme), "ipc-size": ("ipc", ipc_size), "ipc-call": ("ipc", ipc_call), "ipc-trusted": ("ipc", ipc_trusted),
           "ipc-counts": ("ipc", ipc_counts), "ipc-read": ("ipc", ipc_read), "ipc-chain": ("ipc", ipc_chain),
           "ipc-wide": ("ipc", ipc_wide), "ipc-crossover": ("ipc", ipc_crossover),
           "ipc-crossover-size": ("ipc", ipc_crossover_size), "ipc-price": ("ipc", ipc_price),
@@ -161,16 +183,16 @@ def names(text):
 
 
 def fill(text, tables):
-    """The text with these tables in the places that are marked for them."""
-    missing = set(tables) - set(names(text))
-    if missing:
-        raise SystemExit(f"no place is marked for: {', '.join(sorted(missing))}")
+    """The text with those of these tables for which it marks a place."""
+    unknown = set(names(text)) - set(TABLES)
+    if unknown:
+        raise SystemExit(f"there is no such table: {', '.join(sorted(unknown))}")
     return MARK.sub(lambda found: found[1] + "\n".join(tables[found[2]]) + "\n" + found[4] if found[2] in tables else found[0], text)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[1])
-    parser.add_argument("document", type=pathlib.Path)
+    parser.add_argument("documents", type=pathlib.Path, nargs="+")
     for source in ("ipc", "forward"):
         parser.add_argument(f"--{source}", type=pathlib.Path, metavar="JSON")
     options = parser.parse_args()
@@ -179,7 +201,8 @@ def main():
         file = getattr(options, source)
         if file:
             tables[name] = make(json.loads(file.read_text()))
-    options.document.write_text(fill(options.document.read_text(), tables))
+    for document in options.documents:
+        document.write_text(fill(document.read_text(), tables))
 
 
 if __name__ == "__main__":
