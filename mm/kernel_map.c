@@ -6,6 +6,7 @@
 #include "core/string.h"
 #include "core/zero.h"
 #include "mm/frame.h"
+#include "mm/kernel_copy.h"
 #include "mm/pagetable.h"
 
 #define DEVICE_RANGES 32
@@ -160,28 +161,13 @@ void kernel_map_scrub(uint64_t frame, uint32_t start, uint32_t end)
     kernel_map_close(bytes);
 }
 
-/* Sixteen words at any address: eight LDP and eight STP. May alias whatever is copied. */
-struct line {
-    uint64_t words[16];
-} __attribute__((packed, may_alias));
-
-static void copy_range(char *to, const char *from, uint32_t bytes)
-{
-    for (; bytes >= sizeof(struct line); bytes -= (uint32_t)sizeof(struct line)) {
-        *(struct line *)to = *(const struct line *)from;
-        to += sizeof(struct line);
-        from += sizeof(struct line);
-    }
-    memcpy(to, from, bytes);
-}
-
 void kernel_map_copy(uint64_t to, uint64_t from, uint32_t offset, uint32_t length)
 {
     const char *source = window_open(WINDOW_FROM, from, false);
     char *target = window_open(WINDOW_TO, to, true);
 
     arch_isb(); /* else the copying may run ahead under the invalid entries */
-    copy_range(target + offset, source + offset, length);
+    kernel_copy(target + offset, source + offset, length);
     window_close(source);
     window_close(target);
     windows_settle();
