@@ -15,7 +15,8 @@
 #include "mm/kernel_map.h"
 
 #define AFFINITY_MASK 0xff00fffffful /* of MPIDR_EL1 */
-#define START_NS      1000000000     /* how long a CPU may take to come up */
+/* How long a CPU may take to come up: an emulator on a busy host may leave it aside for more than a second. */
+#define START_NS 5000000000
 
 #define CNTKCTL_EL0_VIRTUAL (1ul << 1)
 #define PMCR_ENABLE         (1ul << 0)

@@ -230,7 +230,7 @@ struct baton_service {
      * The name of the boot setting that says how many lanes it has, 1..BATON_THREADS; NULL: one. Lane 0 is its own port; lane 1 is
      * a port "NAME.1", and so on. A wire to the service leads to all of them. Interfaces spread what they receive over the lanes
      * by flow, so that each flow stays in order on one of them; all other senders choose. The service may have a thread more for
-     * each further lane, and starts them itself. Without the setting: as many as pay for these CPUs (ipc/wiring.c).
+     * each further lane, and starts them itself. Without the setting: one (docs/cores.md says why).
      */
     const char *lanes;
 };

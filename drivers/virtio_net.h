@@ -1,6 +1,6 @@
 /*
  * virtio-net: the driver of a network interface. Frames come in as messages and go out as messages; no byte
- * of one is touched by a CPU here.
+ * of one is touched by a CPU here, but those of the headers where a receiver has several lanes (drivers/spread.h).
  *
  * Owns: per device, the rings, the tables of descriptors, and the message objects and IPC pages that lie in a
  * ring. The interface is a service "net<n>" with a port of its own name, to which frames to transmit are

@@ -157,7 +157,7 @@ static bool placement_choose(const struct baton_service *row, enum baton_placeme
     return true;
 }
 
-/* As the service's setting says; without one a lane: see DESIGN.md, section 4, for what more of them cost and bring. */
+/* As the service's setting says; without the setting one: docs/cores.md. */
 static bool lanes_choose(const struct baton_service *row, unsigned *lanes)
 {
     const char *setting = row->lanes ? setting_find(row->lanes) : NULL;
