@@ -30,6 +30,7 @@ UNITS = {
     "pci": "test_pci",
     "pci-interrupt": "test_pci_interrupt",
     "virtio-pci": "test_virtio_pci",
+    "virtio-pci-device": "test_virtio_pci_device",
     "its": "test_its",
 }
 

@@ -17,6 +17,7 @@ struct pci_host pci_model_host;
 static struct pci_model models[PCI_MODELS];
 static unsigned model_count;
 static uint8_t memory[MEMORY_BYTES];
+bool (*pci_model_access)(uint64_t phys, unsigned bytes, bool write, uint32_t *value);
 
 bool machine_device_access(const volatile void *reg, unsigned bytes, bool write, uint32_t *value);
 
@@ -144,10 +145,12 @@ static uint32_t writable(const struct pci_model *model, unsigned offset)
 
 bool machine_device_access(const volatile void *reg, unsigned bytes, bool write, uint32_t *value)
 {
-    uint64_t at = (uint64_t)(uintptr_t)reg - CONFIG_BASE_VA;
+    uint64_t at = (uint64_t)(uintptr_t)reg - CONFIG_BASE_VA,
+             behind = (uint64_t)((const volatile uint8_t *)reg - memory);
 
     if (at >= CONFIG_BUSES * PCI_BUS_BYTES)
-        return false;
+        return behind < MEMORY_BYTES && pci_model_access &&
+               pci_model_access(PCI_MODEL_MEMORY + behind, bytes, write, value);
     struct pci_model *model = model_at((unsigned)(at / PCI_BUS_BYTES), at / PCI_FUNCTION_BYTES % 256);
     unsigned offset = at % PCI_FUNCTION_BYTES;
     if (bytes != 4 || offset % 4 || offset >= 256)

@@ -61,6 +61,9 @@ struct pci_model *pci_model_bridge(struct pci_model *bridge, unsigned device, un
  */
 unsigned pci_model_answers(uint64_t phys, const struct pci_model **last);
 
+/* Asked first for accesses to memory behind BARs, if set; false: it is plain memory there. `phys` as CPUs address it. */
+extern bool (*pci_model_access)(uint64_t phys, unsigned bytes, bool write, uint32_t *value);
+
 /* Memory behind the BARs. */
 uint8_t *pci_model_memory(uint64_t phys);
 

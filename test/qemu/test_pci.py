@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from building import insn_plugin
 from harness import Nic
 from naming import named
 from test_boot import assert_refused, put, raw_boot, virt_tree
@@ -128,6 +129,24 @@ def test_left_alone(boot, switch):
     port.send(bytes([255] * 6 + [2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(46))
     assert machine.port(2).receive()
     machine.halt()
+
+
+def accesses_per_frame(boot, switch, window, options=""):
+    machine = boot(switch, transport="pci", nics=[Nic(options=options) for _ in range(2)], append="grace=0",
+                   icount="shift=0,sleep=off", plugin=f"{insn_plugin()},accesses=on").wait_ready()
+    result = through(machine, flow="0:1", frames=2200, warm=200, window=window, count=machine.folder / "plugin")
+    assert_all_arrived(result)
+    machine.kill()
+    return result["register_accesses"] / 2000
+
+
+@named("pci-registers-kick-only")
+@pytest.mark.alone
+def test_registers(boot, switch):
+    """With messages, the way of a frame accesses no register of any device but for one kick, and that once a batch."""
+    assert accesses_per_frame(boot, switch, 1) <= 1.02
+    assert accesses_per_frame(boot, switch, 256) <= 0.1
+    assert accesses_per_frame(boot, switch, 1, ",vectors=0") > 1.5  # a line's ISR: the count sees it
 
 
 # ---- Device trees ----
