@@ -241,7 +241,7 @@ static unsigned frames_accept(struct virtio_net *net, bool *dry)
     uint64_t bytes = 0, word = 0;
     unsigned accepted = 0;
 
-    while (batch.entry < batch.end) {
+    for (; batch.entry < batch.end; batch.entry++) {
         word = *batch.entry;
         uint64_t id = (uint32_t)word,
                  length = (word >> 32) - header_bytes; /* one too small becomes very big */
@@ -251,14 +251,12 @@ static unsigned frames_accept(struct virtio_net *net, bool *dry)
             message = length_possible(net, (uint32_t)(word >> 32)) ? virtqueue_take(&batch, id) : NULL;
             if (!message)
                 break;
-            batch.entry++;
             frame_refuse(net, (uint32_t)id, message, (uint32_t)length);
             continue;
         }
         message = virtqueue_take(&batch, id);
         if (__builtin_expect(!message, 0))
             break;
-        batch.entry++;
         bytes += length;
         if (length <= BATON_INLINE_BYTES) {
             header_set(&message->abi, length | length << HEADER_INLINE_LENGTH, source);

@@ -63,13 +63,12 @@ static __attribute__((noinline)) void pieces_describe(struct transmit_table *tab
 
 /*
  * Station 8. The frame has 14 bytes at least, so there is a part after the header; most have inline data, and one piece at most.
- * `first`: see header_word. `phys`: page_region_phys.
+ * `first`: see header_word. `data`: where the inline data begins. `phys`: page_region_phys.
  */
 static inline void descriptors_make(struct transmit_table *table, const struct message *message,
-                                    uint64_t first, uint64_t phys)
+                                    uint64_t first, uint64_t data, uint64_t phys)
 {
-    uint64_t shape = first >> HEADER_INLINE_LENGTH, inline_length = shape & 0xff; /* and the pieces above */
-    uint64_t data = message_inline_phys(message) + (first >> HEADER_INLINE_OFFSET & 0xff);
+    uint64_t shape = first >> HEADER_INLINE_LENGTH; /* length of the inline data, and the pieces above */
 
     if (shape < ONE_PIECE) {
         table->part[1] = (struct virtqueue_descriptor){data, shape};
@@ -77,12 +76,12 @@ static inline void descriptors_make(struct transmit_table *table, const struct m
         uint64_t piece = *(const piece_word *)(const void *)&message->abi.piece[0];
 
         table->part[1] =
-            (struct virtqueue_descriptor){data, VIRTQUEUE_REST(inline_length, VIRTQUEUE_NEXT, 2)};
+            (struct virtqueue_descriptor){data, shape + (VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, 2) - ONE_PIECE)};
         table->part[2] = (struct virtqueue_descriptor){phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
                                                            (piece >> 32 & BATON_PIECE_OFFSET_MASK),
                                                        piece >> 48};
     } else {
-        pieces_describe(table, message, (uint32_t)inline_length);
+        pieces_describe(table, message, shape & 0xff);
     }
 }
 
@@ -115,6 +114,9 @@ static unsigned messages_send(struct virtio_net *net)
     struct message *messages[BATON_BATCH];
     unsigned room = transmit->free_count < BATON_BATCH ? transmit->free_count : BATON_BATCH;
 
+    room = virtqueue_run(&transmit->queue, transmit->queue.next,
+                         room); /* one piece of the ring: the rest in another pass */
+
     /* Station 7: the driver's port. What finds no slot stays there, and pushes back on those who send. */
     unsigned count = room > 0 ? port_take(net->port, messages, room) : 0;
     if (count == 0)
@@ -126,10 +128,10 @@ static unsigned messages_send(struct virtio_net *net)
     struct transmit_table *tables = transmit->tables;
     const uint16_t *free = &transmit->free[transmit->free_count];
     void **held = transmit->queue.held;
-    uint16_t *ring = transmit->queue.available->ring;
+    const uint32_t start = transmit->queue.next;
+    uint16_t *const ring = &transmit->queue.available->ring[start & transmit->queue.mask], *place = ring;
     const uint64_t phys = page_region_phys;
-    const uint32_t start = transmit->queue.next, mask = transmit->queue.mask;
-    uint32_t next = start;
+    const uint64_t to_data = message_inline_phys(message_objects) - (uint64_t)message_objects;
     uint64_t bytes = 0;
 
     for (struct message *const *end = messages + count, *const *at = messages; at < end;) {
@@ -141,17 +143,18 @@ static unsigned messages_send(struct virtio_net *net)
             continue;
         }
         uint64_t id = *--free;
-        descriptors_make(&tables[id], message, first, phys);
+        uint64_t data = (uint64_t)message + to_data + (first >> HEADER_INLINE_OFFSET & 0xff);
+        descriptors_make(&tables[id], message, first, data, phys);
         held[id] = message;
-        ring[next++ & mask] = (uint16_t)id;
+        *place++ = (uint16_t)id;
         bytes += length;
     }
-    unsigned posted = next - start;
+    unsigned posted = (unsigned)(place - ring);
     transmit->free_count -= posted;
     if (observing)
         posted_observe(net, free, posted);
     /* Station 9: NIC out. One index and one kick for the batch. */
-    if (posted > 0 && virtqueue_publish(&transmit->queue, next))
+    if (posted > 0 && virtqueue_publish(&transmit->queue, start + posted))
         net->transport.ops->notify(&net->transport, QUEUE_TRANSMIT);
     stats->tx_frames += posted;
     stats->tx_bytes += bytes;
@@ -191,7 +194,7 @@ static unsigned used_reclaim(struct virtio_net *net)
     uint16_t *free = &transmit->free[transmit->free_count];
     uint64_t word = 0;
 
-    while (batch.entry < batch.end) {
+    for (; batch.entry < batch.end; batch.entry++) {
         word = *batch.entry;
         /* One look at the id and at the length, which is 0 of what the device only reads */
         struct message *message =
@@ -199,7 +202,6 @@ static unsigned used_reclaim(struct virtio_net *net)
 
         if (__builtin_expect(!message, 0))
             break;
-        batch.entry++;
         *free++ = (uint16_t)word;
         *number++ = message_number(objects, message); /* it has been sent, so it is nothing special */
         if (message->abi.pieces == 1)
