@@ -70,16 +70,6 @@ static void net_sleep(struct virtio_net *net)
     virtio_net_transmit_disarm(net);
 }
 
-/* A pass found nothing: first the others run, then it sleeps. The idle thread may poll in its place (ipc/idle.h). */
-static void net_idle(struct virtio_net *net)
-{
-    net->quiet = !net->quiet;
-    if (net->quiet)
-        thread_yield();
-    else
-        net_sleep(net);
-}
-
 static void poller_quiet(void *argument)
 {
     virtio_net_quiet(argument);
@@ -110,11 +100,10 @@ static void net_run(void *argument)
         done += virtio_net_transmit(net);
         net_check(net);
         if (done > 0) {
-            net->quiet = false;
             idle_moved(done);
             thread_yield(); /* what was handed on is worked on before more is taken */
         } else {
-            net_idle(net);
+            net_sleep(net); /* the idle thread may poll in its place (ipc/idle.h) */
         }
         arch_irq_restore(flags);
     }

@@ -26,7 +26,7 @@
  * Transmit: header, inline data and pieces become descriptors. A full ring leaves the messages in the port,
  * whose senders then wait or see BATON_EFULL.
  *
- * Interrupts are off while the thread works. When nothing is left to do it lets others run and then sleeps, while the idle thread
+ * Interrupts are off while the thread works. When nothing is left to do it sleeps, while the idle thread
  * may poll on for a grace (ipc/idle.h); it is woken by the device (for transmitted frames
  * only while there are some in the ring, so that pages come back at every quiet point) or by the port.
  *

@@ -112,7 +112,6 @@ struct virtio_net {
     struct virtio_transport transport;
     uint32_t header_bytes; /* of the device's header: 12, legacy 10 */
     struct poller poller;  /* what the idle thread looks at */
-    bool quiet;            /* a pass has found nothing to do */
     struct receive receive;
     struct transmit transmit;
 };
