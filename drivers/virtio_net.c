@@ -97,10 +97,10 @@ static void net_run(void *argument)
         uint64_t flags = arch_irq_save();
         unsigned done = virtio_net_receive(net);
 
+        idle_moved(done);
         done += virtio_net_transmit(net);
         net_check(net);
         if (done > 0) {
-            idle_moved(done);
             thread_yield(); /* what was handed on is worked on before more is taken */
         } else {
             net_sleep(net); /* the idle thread may poll in its place (ipc/idle.h) */

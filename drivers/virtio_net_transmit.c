@@ -159,6 +159,7 @@ static unsigned messages_send(struct virtio_net *net)
     stats->tx_frames += posted;
     stats->tx_bytes += bytes;
     net_count_messages(net, count, posted);
+    idle_moved(posted);
     return count;
 }
 

@@ -7,7 +7,7 @@
  * wake-up of a sleeping CPU. Whoever becomes ready ends that at once, as nobody but the idle thread polls: it takes no time from
  * services, on this CPU or another.
  *
- * When it is worth it: the last pause on this CPU ended within the grace, and the work before this one was few frames. A pause that
+ * When it is worth it: the last pause on this CPU ended within the grace, and the work before this one was few frames, but some. A pause that
  * is longer than the grace is slept through from its beginning the next time, so a CPU to which nothing comes sleeps, and one to
  * which something comes seldom polls in vain once at most. After a batch the wake-up is shared by its frames, and the time is better
  * left to whoever makes the next batch.
@@ -53,7 +53,7 @@ void idle_init(uint32_t alone, uint32_t many);
 /* Boot: the thread of the poller runs on that CPU, and stays. What stands in the poller stays, too. */
 void idle_poller_add(struct poller *poller, unsigned cpu);
 
-/* A driver's thread of this CPU has moved so many frames. */
+/* A driver's thread of this CPU has moved so many frames: from its device, or to it; not those that come back, sent. */
 static inline void idle_moved(unsigned frames)
 {
     cpu_self()->moved += frames;
