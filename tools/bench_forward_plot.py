@@ -28,6 +28,8 @@ def bars(rows, folder, name, label, value_of, reach_of=None, scale="linear"):
         axis.set_yticks(range(len(guests)), guests)
         axis.set_title(size_text(size))
         axis.set_xscale(scale)
+        if scale == "log":
+            bench_plot.log_numbers(axis.xaxis)
         axis.grid(False, axis="y")
         axis.tick_params(axis="x", rotation=45)
     axes[0].invert_yaxis()  # the panels share it

@@ -9,31 +9,30 @@ def select(rows, **wanted):
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
 
-def curves(rows, over, value="instructions"):
-    """By policy, {x: y}. Of two policies that always cost the same, one is drawn, under both names."""
-    found = {}
-    for row in rows:
-        found.setdefault(row["policy"], {})[row[over]] = row[value]
-    merged = {}
-    for policy, points in found.items():
-        twin = next((names for names, other in merged.items() if alike(points, other)), None)
-        if twin:
-            merged[(*twin, policy)] = merged.pop(twin)
-        else:
-            merged[(policy,)] = points
-    return {names[-1] if "dash" in names else names[0]: (names, points) for names, points in merged.items()}
-
-
 def alike(one, other):
     return one.keys() == other.keys() and all(abs(one[x] - other[x]) <= 0.005 * max(one[x], 1) for x in one)
 
 
-def draw(axis, rows, over, value="instructions"):
-    for style, (names, points) in sorted(curves(rows, over, value).items()):
-        colour, mark = bench_plot.style(style)
-        ordered = sorted(points.items())
-        axis.plot([x for x, _ in ordered], [y for _, y in ordered], color=colour, marker=mark,
-                  label="unmap=" + ", ".join(sorted(names)))
+def groups(rows, value="instructions"):
+    """Policies that cost the same in all rows of a figure are one line, under both names: {policy that is drawn: its label}."""
+    costs = {}
+    for row in rows:
+        costs.setdefault(row["policy"], {})[row["bytes"], row["touch"], row.get("bytes_read"), row.get("services")] = row[value]
+    found = []
+    for policy in sorted(costs):
+        twins = next((names for names in found if alike(costs[names[0]], costs[policy])), None)
+        if twins:
+            twins.append(policy)
+        else:
+            found.append([policy])
+    return {("dash" if "dash" in names else names[0]): "unmap=" + ", ".join(names) for names in found}
+
+
+def draw(axis, rows, lines, over, value="instructions"):
+    for policy, label in lines.items():
+        colour, mark = bench_plot.style(policy)
+        points = sorted((row[over], row[value]) for row in select(rows, policy=policy))
+        axis.plot([x for x, _ in points], [y for _, y in points], color=colour, marker=mark, label=label)
 
 
 def peers(axis, name):
@@ -49,7 +48,7 @@ def by_size(rows, folder, part, title, linux=False):
         if linux and touch == "none":  # what Linux's readers would read is not in its figures
             for name in LINUX:
                 peers(axis, name)
-        draw(axis, chosen, "bytes")
+        draw(axis, chosen, groups(rows), "bytes")
         bench_plot.cost_axis(axis, "instructions of a message, one way" if axis is axes[0] else None)
         axis.set_title(TOUCH_TITLES[touch])
         bench_plot.byte_axis(axis, sorted({row["bytes"] for row in chosen}), "bytes of a message")
@@ -64,7 +63,7 @@ def by_read(rows, folder):
     made, axes = bench_plot.figure(len(sizes), share=False)
     for axis, size in zip(axes, sizes):
         chosen = [{**row, "at": row["bytes_read"] or 16} for row in select(rows, bytes=size)]
-        draw(axis, chosen, "at")
+        draw(axis, chosen, groups(rows), "at")
         bench_plot.cost_axis(axis, "instructions of a message, one way" if axis is axes[0] else None)
         ticks = sorted({row["at"] for row in chosen})
         bench_plot.byte_axis(axis, ticks, f"bytes that each receiver reads of {size_text(size)}")
@@ -77,7 +76,7 @@ def by_chain(rows, folder):
     made, axes = bench_plot.figure(2)
     for axis, touch in zip(axes, ("none", "all")):
         chosen = [{**row, "trip": row["instructions"] * (row["services"] + 1)} for row in select(rows, touch=touch, bytes=65536)]
-        draw(axis, chosen, "services", "trip")
+        draw(axis, chosen, groups(rows), "services", "trip")
         bench_plot.cost_axis(axis, "instructions of a trip, there and back" if axis is axes[0] else None)
         axis.set_title(f"64 KiB, {TOUCH_TITLES[touch]}")
         ticks = sorted({row["services"] for row in chosen})
@@ -90,7 +89,7 @@ def by_chain(rows, folder):
 def by_traffic(rows, folder):
     made, (axis,) = bench_plot.figure()
     chosen = [{**row, "factor": row["bytes_traffic"] / row["bytes"]} for row in select(rows, touch="all")]
-    draw(axis, chosen, "bytes", "factor")
+    draw(axis, chosen, groups(chosen, "factor"), "bytes", "factor")
     axis.set_ylim(bottom=0)
     bench_plot.byte_axis(axis, sorted({row["bytes"] for row in chosen}), "bytes of a message, all of them read")
     axis.set_ylabel("bytes of memory traffic for each byte")

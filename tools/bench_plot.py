@@ -58,13 +58,17 @@ def byte_axis(axis, ticks, label):
     axis.set_xlabel(label)
 
 
-def cost_axis(axis, label=None):
-    """Logarithmic, with as many numbers as help to read it."""
+def log_numbers(side):
+    """On a logarithmic side of a plot (axis.xaxis, axis.yaxis) as many plain numbers as help to read it."""
     import matplotlib.ticker
+    side.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5), numticks=20))
+    side.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    side.set_minor_locator(matplotlib.ticker.NullLocator())
+
+
+def cost_axis(axis, label=None):
     axis.set_yscale("log")
-    axis.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5), numticks=20))
-    axis.yaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axis.minorticks_off()
+    log_numbers(axis.yaxis)
     if label:
         axis.set_ylabel(label)
 
