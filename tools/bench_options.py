@@ -6,7 +6,8 @@ from tools import spoil
 
 IPC = ["policy", "kind", "bytes", "touch", "services", "part", "full"]
 FORWARD = ["appliance", "sizes", "windows", "directions", "runs", "seconds", "versus", "throughput"]
-OWN = {"ipc": IPC, "forward": FORWARD}
+STATIONS = ["write"]
+OWN = {"ipc": IPC, "forward": FORWARD, "stations": STATIONS}
 SMALLEST, LARGEST = 60, 1514
 # What forward measures when nothing is said: by itself, and beside others, each of which takes as long as Baton
 ALONE = {"sizes": ["60", "512", "1514", "imix"], "windows": [1, 32, 256], "directions": ["one", "both"], "cpus": [1, 2, 4]}
@@ -46,7 +47,7 @@ def size(text):
 
 def add(parser):
     parser.add_argument("names", metavar="NAME", nargs="*",
-                        help="which measurements: ipc, forward (without one: all there are)")
+                        help="which measurements: ipc, forward, stations (without one: all there are)")
     parser.add_argument("--json", metavar="FILE", help="write what was measured to a file")
     parser.add_argument("--plot", metavar="FOLDER",
                         help="draw it, as SVG files in this folder; python3-matplotlib is installed for that when it is missing")
@@ -58,6 +59,8 @@ def add(parser):
     add_ipc(parser.add_argument_group(
         "ipc: what a message costs; when nothing is said, what takes a few minutes; of what is said, all"))
     add_forward(parser.add_argument_group("forward: what a forwarded frame costs"))
+    group = parser.add_argument_group("stations: where the instructions of a forwarded frame go")
+    group.add_argument("--write", action="store_true", default=None, help="put what was measured into docs/stations.md")
     boot = parser.add_argument_group("build and boot")
     boot.add_argument("--memory", type=number(64, 3072), default=512, metavar="MIB", help="64 to 3072 (512)")
     boot.add_argument("--board", choices=["virt"], default="virt", help="instructions are counted there only")

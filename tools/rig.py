@@ -79,9 +79,12 @@ class Monitor:
 
 
 class Rig:
-    """`counting`: time follows the instructions, and a plugin counts them; else QEMU runs as fast as it can."""
+    """
+    `counting`: time follows the instructions, and a plugin counts them; else QEMU runs as fast as it can. `profile`: it counts them by
+    address, and no accesses to registers.
+    """
 
-    def __init__(self, guest, cpus, counting=False, fault=None):
+    def __init__(self, guest, cpus, counting=False, fault=None, profile=False):
         self.guest, self.cpus, self.counting = guest, cpus, counting
         self.folder = tempfile.TemporaryDirectory(prefix="baton-")
         self.counter = pathlib.Path(self.folder.name) / "counter"
@@ -91,7 +94,7 @@ class Rig:
         self.monitor = Monitor()
         self.line = guest.command_line(nics, cpus)
         if counting:
-            self.line = [*self.line, *ICOUNT, "-plugin", f"{compiled.insn_plugin()},socket={self.counter},accesses=on"]
+            self.line = [*self.line, *ICOUNT, "-plugin", f"{compiled.insn_plugin()},socket={self.counter}" + (",profile=on" if profile else ",accesses=on")]
         self.machine = Machine([*self.line, *self.monitor.words], [*nics, self.monitor])
         try:
             for pair in pairs:

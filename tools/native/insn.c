@@ -6,11 +6,12 @@
  * The count is served on a unix socket, so that a test can take it at two points of a running guest and use
  * the difference. One letter asks, and one answer comes back on the same connection:
  *
- *     c    the instructions executed so far by all vCPUs, in decimal, and a newline
+ *     c    the instructions executed so far by all vCPUs, in decimal, and a newline; with profile=on that moment is marked
  *     i    (accesses=on) the loads and stores so far that went to a device and not to memory, in the same form; 0 without.
  *          The GIC's system registers are none of these
  *     p    (profile=on) one line "ADDRESS COUNT COUNT ..." for each address ever executed, with a count for each of the
  *          first 8 vCPUs, then an empty line
+ *     d    (profile=on) the same of what was executed between the last two marks
  *
  * Owns: the counters. Each vCPU's thread adds to its own cell, the serving thread reads them all; a read that
  * races with a running vCPU is therefore at most the instructions of that moment off. The profile has a cell for each
@@ -67,9 +68,10 @@ static struct {
 #define PROFILE_SLOTS (1u << 18)
 #define PROFILE_VCPUS 8
 struct slot {
-    uint64_t address, count[PROFILE_VCPUS];
+    uint64_t address, count[PROFILE_VCPUS], mark[2][PROFILE_VCPUS]; /* the last mark, and the one before */
 };
 static struct slot *profile;
+static uint32_t used[PROFILE_SLOTS], used_count; /* slots with an address, so that a mark is quickly made */
 static pthread_mutex_t profile_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool counts_accesses;
 static int listener;
@@ -99,10 +101,13 @@ static struct slot *slot_of(uint64_t address)
     pthread_mutex_lock(&profile_lock);
     for (uint32_t probe = 0; probe < 64 && !found; probe++) {
         struct slot *slot = &profile[((address >> 2) * 2654435761u + probe) % PROFILE_SLOTS];
-        if (slot->address == address || slot->address == 0) {
+        if (slot->address == 0) {
             slot->address = address;
-            found = slot;
+            used[used_count] = (uint32_t)(slot - profile);
+            __atomic_store_n(&used_count, used_count + 1, __ATOMIC_RELEASE);
         }
+        if (slot->address == address)
+            found = slot;
     }
     pthread_mutex_unlock(&profile_lock);
     return found;
@@ -120,14 +125,27 @@ static void translate_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     }
 }
 
-static void profile_print(FILE *client)
+static void profile_mark(void)
 {
-    for (uint32_t i = 0; profile && i < PROFILE_SLOTS; i++) {
-        if (!profile[i].address)
-            continue;
-        fprintf(client, "%" PRIx64, profile[i].address);
+    uint32_t count = __atomic_load_n(&used_count, __ATOMIC_ACQUIRE);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct slot *slot = &profile[used[i]];
+        memcpy(slot->mark[1], slot->mark[0], sizeof(slot->mark[1]));
+        memcpy(slot->mark[0], slot->count, sizeof(slot->mark[0]));
+    }
+}
+
+static void profile_print(FILE *client, bool between_marks)
+{
+    uint32_t count = __atomic_load_n(&used_count, __ATOMIC_ACQUIRE);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const struct slot *slot = &profile[used[i]];
+        fprintf(client, "%" PRIx64, slot->address);
         for (int vcpu = 0; vcpu < PROFILE_VCPUS; vcpu++)
-            fprintf(client, " %" PRIu64, profile[i].count[vcpu]);
+            fprintf(client, " %" PRIu64,
+                    between_marks ? slot->mark[0][vcpu] - slot->mark[1][vcpu] : slot->count[vcpu]);
         fprintf(client, "\n");
     }
     fprintf(client, "\n");
@@ -140,9 +158,11 @@ static void answer(FILE *client, int request)
     if (request == 'c' || request == 'i') {
         for (int i = 0; i < VCPUS; i++)
             sum += __atomic_load_n(request == 'c' ? &cells[i].count : &cells[i].accesses, __ATOMIC_RELAXED);
+        if (request == 'c')
+            profile_mark();
         fprintf(client, "%" PRIu64 "\n", sum);
-    } else if (request == 'p') {
-        profile_print(client);
+    } else if (request == 'p' || request == 'd') {
+        profile_print(client, request == 'd');
     }
     fflush(client);
 }
