@@ -96,10 +96,14 @@ static inline int baton_send(int port, struct baton_message *message, uint64_t f
  * of a struct baton_message_room: small blocks are copied to there. Without it, or when they are more than fit, each goes to a
  * fresh page, as if it had been sent in one; when there is none the message is dropped, and BATON_ENOMEM or BATON_ELIMIT
  * returned unless others were received.
+ * BATON_LEND: a trusted service may be shown messages where they lie in the kernel, which copies nothing then: it writes that place
+ * into `messages`, for those at the front of the batch (all others lie where the list said). They are the caller's like any others,
+ * to be read, changed, sent on and freed, by the thread that received them, until it receives with this flag again; and what was sent
+ * must not be touched any more. So set the list anew before each such call. In an isolated service the flag does nothing.
  * Errors: BATON_EINVAL count not 1..64; BATON_EFAULT; BATON_EHANDLE; BATON_ERIGHT; BATON_ELIMIT when the
  * service owns as many pages as its row in the appliance's table allows (the messages stay queued; the last batch
  * before that may take it beyond the limit).
- * Cost: one trap; header, inline bytes and pieces are copied once. DASH 3.2 receive().
+ * Cost: one trap; header, inline bytes and pieces are copied once, if they are not lent. DASH 3.2 receive().
  */
 int baton_receive_batch(int port, struct baton_message *const *messages, unsigned count, uint64_t flags,
                         uint64_t timeout);

@@ -73,6 +73,8 @@ enum baton_call {
 #define BATON_TRUST_SENDER     (UINT64_C(1) << 3) /* need not wait until the sender has been unmapped */
 #define BATON_BLOCK_ROOM       (UINT64_C(1) << 4) /* BATON_BLOCK_BYTES of room lie behind each message's struct */
 
+#define BATON_LEND (UINT64_C(1) << 5) /* see baton_receive_batch: messages may stay where they lie */
+
 #define BATON_BATCH        64  /* messages that one send or receive moves at most */
 #define BATON_INLINE_BYTES 128 /* data that travels in the message itself */
 #define BATON_PIECES       16  /* descriptors in one message */

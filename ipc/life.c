@@ -1,5 +1,6 @@
 /* How services end and begin again, and the keeper who sees to it: see life.h. */
 #include "ipc/life.h"
+#include "ipc/lend.h"
 #include <stddef.h>
 #include "core/arch.h"
 #include "core/cpu.h"
@@ -154,6 +155,9 @@ void service_finish(struct service *service)
     service_counters_keep(service);
     uint32_t lost = ports_close(service);
     rpc_abort_service(service);
+    for (unsigned i = 0; i < BATON_THREADS; i++)
+        if (service->threads[i])
+            lend_end(service->threads[i]);
     uint32_t released = page_release_all(service->space);
     page_set_member_died(service->space);
     service->life.lost += lost;

@@ -2,8 +2,8 @@
 #include "ipc/plain_batch.h"
 #include "core/cpu.h"
 #include "ipc/message.h"
-#include "ipc/page_state.h"
 #include "ipc/plain.h"
+#include "ipc/plain_page.h"
 #include "ipc/service.h"
 #include "mm/space.h"
 
@@ -28,7 +28,7 @@ INLINE bool inside(const struct memory *memory, uint64_t offset)
 }
 
 /*
- * The source half of a header's first word, without its length: of a frame that is longer than the inline data, as nearly all are
+ * The upper half of a header's first word, without its length: of a frame that is longer than the inline data, as nearly all are
  * that are long; and of one that is not.
  */
 #define FULL_AND_PAGE                                                                                        \
@@ -66,33 +66,14 @@ INLINE void others_count(struct others *others, uint64_t shape)
 
 /* ---- Send ---- */
 
-/* What is the same for all pages of a batch. */
-struct pages {
-    struct page *table;
-    uint64_t count;
-    uint64_t owner;  /* of whom they are, or become, in the state word */
-    uint64_t handed; /* for page_note_handed */
-};
-
-INLINE struct pages pages_of(const struct space *space, unsigned giver)
+/* The page of a message, `length` bytes of it as the header says. */
+INLINE bool piece_in(const struct plain_pages *pages, struct baton_message *to,
+                     const struct baton_message *from, uint64_t length)
 {
-    return (struct pages){page_table, page_table_count, STATE_OWNER(space->number),
-                          page_handed(arch_counter_peek(), giver)};
-}
+    uint64_t piece = plain_word_read(&from->piece[0]);
 
-/* The page of a piece, `length` bytes of it as the header says, becomes the kernel's. False: it is not plain, and nothing was done. */
-INLINE bool piece_in(const struct pages *pages, struct baton_message *to, const struct baton_message *from,
-                     uint64_t length)
-{
-    uint64_t piece = plain_word_read(&from->piece[0]), start = piece >> 32 & 0xffff, end = start + length;
-    uint32_t number = (uint32_t)piece;
-    struct page *page = &pages->table[number];
-
-    /* A flag makes `start`, and so `end`, larger than any page */
-    if (!LIKELY(length) || !LIKELY(piece >> 48 == length) || !LIKELY(end <= BATON_PAGE_BYTES) ||
-        !LIKELY(number < pages->count) || !LIKELY(page_send_flip(page, pages->owner, STATE_HULL(start, end))))
+    if (!plain_page_send(pages, piece, length))
         return false;
-    page_note_handed(page, pages->handed);
     *(plain_piece *)&to->piece[0] = piece;
     return true;
 }
@@ -112,8 +93,8 @@ INLINE void header_in(struct baton_message *to, uint64_t shape, const struct bat
 }
 
 /* Not full, or without a page. */
-INLINE bool other_in(const struct pages *pages, struct baton_message *to, const struct baton_message *from,
-                     uint64_t shape, uint32_t source, struct others *others)
+INLINE bool other_in(const struct plain_pages *pages, struct baton_message *to,
+                     const struct baton_message *from, uint64_t shape, uint32_t source, struct others *others)
 {
     unsigned offset = plain_inline_offset(shape), length = plain_inline_length(shape);
     uint32_t rest = (uint32_t)shape - length;
@@ -133,7 +114,7 @@ unsigned plain_send(struct service *service, const uint64_t *addresses, struct m
 {
     const struct memory memory = memory_of(service, sizeof(struct baton_message));
     const char *const linear = service->data_linear;
-    const struct pages pages = pages_of(service->space, service->space->number);
+    const struct plain_pages pages = plain_pages(service->space, service->space->number);
     struct others others = {0, 0, 0};
     size_t done = 0;
 
@@ -179,18 +160,13 @@ unsigned plain_writable(const struct service *service, uint64_t *addresses, cons
     return (unsigned)done;
 }
 
-/* Book, block, and read-only, which is to be cleared. */
-#define PIECE_FLAGS ((uint64_t)(0xffff & ~BATON_PIECE_OFFSET_MASK) << 32)
-
-/* The kernel's page in a message becomes the service's. False: it is not plain, and nothing was done. */
-INLINE bool piece_out(const struct pages *pages, struct baton_message *to, const struct baton_message *from)
+INLINE bool piece_out(const struct plain_pages *pages, struct baton_message *to,
+                      const struct baton_message *from)
 {
     uint64_t piece = *(const plain_piece *)&from->piece[0];
-    struct page *page = &pages->table[(uint32_t)piece];
 
-    if (piece & PIECE_FLAGS || !LIKELY(page_receive_flip(page, pages->owner)))
+    if (!plain_page_receive(pages, piece))
         return false;
-    page_note_handed(page, pages->handed);
     *(plain_piece *)&to->piece[0] = piece;
     return true;
 }
@@ -208,8 +184,8 @@ INLINE void header_out(struct baton_message *to, uint64_t shape, const struct ba
 }
 
 /* Not full, or without a page. */
-INLINE bool other_out(const struct pages *pages, struct baton_message *to, const struct baton_message *from,
-                      uint64_t shape, struct others *others)
+INLINE bool other_out(const struct plain_pages *pages, struct baton_message *to,
+                      const struct baton_message *from, uint64_t shape, struct others *others)
 {
     unsigned offset = plain_inline_offset(shape), length = plain_inline_length(shape);
 
@@ -225,7 +201,7 @@ unsigned plain_receive(struct service *service, const uint64_t *addresses, struc
                        unsigned count, uint32_t *pages_received)
 {
     char *const linear = service->data_linear - service->writable_start;
-    const struct pages pages = pages_of(service->space, 0);
+    const struct plain_pages pages = plain_pages(service->space, 0);
     struct others others = {0, 0, 0};
     size_t done = 0;
 

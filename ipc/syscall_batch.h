@@ -33,6 +33,11 @@ struct batch {
     uint64_t addresses[BATON_BATCH]; /* of the service's messages, copied */
     struct message *messages[BATON_BATCH];
     unsigned count;
+    unsigned
+        lent; /* so many of the messages, from the front, are objects that the service was lent, or is: ipc/lend.h */
+    bool
+        lend; /* messages that are received are to be lent, as far as they are plain; their list is at `from` */
+    uint64_t from;
     uint32_t pages;  /* in the messages that are filled, as message_pages() says */
     unsigned buffer; /* bytes of each, where messages are received */
     bool first_plain,
@@ -48,6 +53,8 @@ static inline void batch_one(struct batch *batch, uint64_t address)
     batch->addresses[0] = address;
     batch->list = batch->addresses;
     batch->count = 1;
+    batch->lent = 0;
+    batch->lend = false;
     batch->pages = 0;
     batch->plain = batch->first_plain = false;
 }

@@ -8,6 +8,7 @@
 #include "core/timer.h"
 #include "ipc/copy.h"
 #include "ipc/direct.h"
+#include "ipc/lend.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/plain_batch.h"
@@ -63,11 +64,18 @@ static int message_fill(struct service *service, struct batch *batch, unsigned i
     return 0;
 }
 
+/* The plain messages of a send with these flags go the short way. */
+static bool plain_send_flags(unsigned flags)
+{
+    return !(flags & ~PAGE_SEND_TRUSTED) && !ledger_noting(cpu_self());
+}
+
 int batch_fill(struct service *service, struct batch *batch, uint32_t source, unsigned flags,
                const struct space *to)
 {
-    unsigned got = message_alloc(batch->messages, batch->count), filled = 0;
-    bool plain = !(flags & ~PAGE_SEND_TRUSTED) && !ledger_noting(cpu_self());
+    unsigned filled = batch->lent,
+             got = filled + message_alloc(batch->messages + filled, batch->count - filled);
+    bool plain = plain_send_flags(flags);
     int result = got ? 0 : BATON_ENOMEM;
 
     batch->by_value = flags & TRANSFER_COPY;
@@ -128,18 +136,29 @@ int batch_send(struct service *service, struct port *port, struct message *const
     return timeout ? BATON_ETIMEOUT : BATON_EFULL;
 }
 
-int64_t syscall_send_filled(struct service *service, struct port *port, struct message *const *messages,
-                            unsigned count, uint32_t pages, bool duplicate, uint64_t timeout)
+/* The first `lent` of them were lent to the sender. */
+static int64_t send_filled(struct service *service, struct port *port, struct message *const *messages,
+                           unsigned count, uint32_t pages, unsigned lent, bool duplicate, uint64_t timeout)
 {
     int sent = batch_send(service, port, messages, count, pages, timeout);
 
     for (unsigned i = sent < 0 ? 0 : (unsigned)sent; i < count; i++) {
+        if (i < lent) {
+            lend_again(thread_self(), messages[i]);
+            continue;
+        }
         transfer_undo(service, messages[i], duplicate);
         message_free(&messages[i], 1);
     }
     if (sent > 0)
         service->counts[cpu_number()].messages_out += (unsigned)sent;
     return sent;
+}
+
+int64_t syscall_send_filled(struct service *service, struct port *port, struct message *const *messages,
+                            unsigned count, uint32_t pages, bool duplicate, uint64_t timeout)
+{
+    return send_filled(service, port, messages, count, pages, 0, duplicate, timeout);
 }
 
 /* The same for a batch that has pages of its own. */
@@ -176,6 +195,9 @@ static int64_t send_call(struct service *service, const uint64_t *args, bool lis
     if (!granted)
         return BATON_ELIMIT;
     batch.count = granted;
+    if (thread_self()->lent_count && plain_send_flags(batch_page_flags(args[3])))
+        batch.lent =
+            lend_send(thread_self(), batch.list, batch.messages, granted, handle->source, &batch.pages);
     int filled =
         batch_fill(service, &batch, handle->source, batch_page_flags(args[3]), port->receiver->space);
     if (filled < 0) {
@@ -186,8 +208,8 @@ static int64_t send_call(struct service *service, const uint64_t *args, bool lis
     if (observed())
         observe_send(port, batch.messages, (unsigned)filled);
     int64_t sent = batch.by_value ? send_by_value(service, port, &batch, (unsigned)filled, duplicate, args[4])
-                                  : syscall_send_filled(service, port, batch.messages, (unsigned)filled,
-                                                        batch.pages, duplicate, args[4]);
+                                  : send_filled(service, port, batch.messages, (unsigned)filled, batch.pages,
+                                                batch.lent, duplicate, args[4]);
     service_uncharge(service, granted - (sent > 0 ? (unsigned)sent : 0));
     return sent;
 }
@@ -238,7 +260,9 @@ static unsigned take_queued(struct service *service, struct port *port, struct b
 {
     unsigned depth = port_depth(port), count = depth < batch->count ? depth : batch->count;
 
-    if (count)
+    if (count && batch->lend) /* what is lent needs no buffer, only a place in the list */
+        count = transfer_place(service, from, count * sizeof(from)) ? count : 1;
+    else if (count)
         count = (unsigned)buffers_check(service, batch, from, 1, count);
     return count ? port_take_begin(port, batch->messages, count) : 0;
 }
@@ -268,6 +292,12 @@ static int batch_take(struct service *service, struct port *port, struct batch *
     return taken ? (int)taken : in_time ? BATON_EDEAD : BATON_ETIMEOUT;
 }
 
+/* The plain messages of a receive with these flags go the short way. */
+static bool plain_receive_flags(uint64_t flags)
+{
+    return !(flags & BATON_IMMEDIATE_ACCESS) && !ledger_noting(cpu_self()) && policy_now() != POLICY_COPY;
+}
+
 /* One message, whatever there is in it: 0 or an error. */
 static int message_deliver(struct service *service, uint64_t address, struct message *message, uint64_t flags)
 {
@@ -279,6 +309,29 @@ static int message_deliver(struct service *service, uint64_t address, struct mes
                                 : result;
 }
 
+/*
+ * To a trusted service: those at the front are lent to it. For the rest it must have buffers, which nobody has looked at yet; returns
+ * how many messages are left, the lent ones included.
+ */
+static unsigned batch_lend(struct service *service, struct batch *batch, unsigned count, uint32_t *pages,
+                           int *error)
+{
+    struct thread *self = thread_self();
+
+    batch->lent = lend_receive(self, transfer_place(service, batch->from, count * sizeof(batch->from)),
+                               batch->messages, count, pages);
+    if (batch->lent == count)
+        return count;
+    unsigned known = batch->lent ? batch->lent : 1; /* the first one has been checked */
+    unsigned usable = (unsigned)buffers_check(service, batch, batch->from, known, count);
+    for (unsigned i = usable; i < count; i++) {
+        *pages += message_pages(batch->messages[i]);
+        message_drop(batch->messages[i]);
+        *error = BATON_EFAULT;
+    }
+    return usable;
+}
+
 int batch_deliver(struct service *service, struct port *port, struct batch *batch, unsigned count,
                   uint64_t flags)
 {
@@ -288,8 +341,10 @@ int batch_deliver(struct service *service, struct port *port, struct batch *batc
 
     if (observed())
         observe_receive(service, batch->messages, count);
-    bool plain = batch->plain && !ledger_noting(cpu_self()) && policy_now() != POLICY_COPY &&
-                 !(flags & BATON_IMMEDIATE_ACCESS);
+    bool plain = batch->plain && plain_receive_flags(flags);
+    if (batch->lend)
+        count = batch_lend(service, batch, count, &pages, &error);
+    delivered = done = batch->lent;
     while (done < count) {
         unsigned before = done;
         if (plain)
@@ -312,7 +367,7 @@ int batch_deliver(struct service *service, struct port *port, struct batch *batc
     }
     if (port)
         port_take_end(port, pages);
-    message_free(batch->messages, delivered);
+    message_free(batch->messages + batch->lent, delivered - batch->lent);
     service->counts[cpu_number()].messages_in += delivered;
     return delivered ? (int)delivered : error;
 }
@@ -349,7 +404,7 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
 
     if (!port)
         return error;
-    if (args[3] & ~BATCH_RECEIVE_FLAGS)
+    if (args[3] & ~(BATCH_RECEIVE_FLAGS | BATON_LEND))
         return BATON_EINVAL;
     if (!args[2] || args[2] > BATON_BATCH)
         return BATON_EINVAL;
@@ -358,6 +413,12 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
         return error;
     batch.first_plain = batch.plain;
     batch.count = (unsigned)args[2];
+    batch.lent = 0;
+    batch.from = args[1];
+    batch.lend =
+        args[3] & BATON_LEND && service->placement == BATON_TRUSTED_SERVICE && plain_receive_flags(args[3]);
+    if (args[3] & BATON_LEND)
+        lend_end(thread_self());
     return receive_into(service, port, &batch, args);
 }
 

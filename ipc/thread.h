@@ -92,8 +92,10 @@ struct thread {
     struct baton_message
         *direct; /* (own CPU) ipc/direct.h: where a message may be written for it, while it waits */
     const struct port
-        *direct_port;      /* (own CPU) ... of those that come by this port; NULL: the answer to its call */
-    struct message *reply; /* the answer, valid when rpc says so; NULL: there will be none */
+        *direct_port; /* (own CPU) ... of those that come by this port; NULL: the answer to its call */
+    struct message *lent[BATON_BATCH]; /* (own) ipc/lend.h: where it still has them; NULL: sent */
+    uint32_t lent_count, lent_left;    /* (own) of the list; and of those, how many it has not sent */
+    struct message *reply;             /* the answer, valid when rpc says so; NULL: there will be none */
 };
 
 /* Boot: makes the calling CPU's idle thread and its queues. */

@@ -3,6 +3,7 @@
 #include "core/cpu.h"
 #include "core/log.h"
 #include "ipc/copy.h"
+#include "ipc/lend.h"
 #include "ipc/page.h"
 #include "ipc/policy.h"
 #include "ipc/rpc.h"
@@ -22,20 +23,29 @@ static bool in_stack(const struct service *service, uint64_t address, uint64_t b
            offset & USER_STACK_SIZE && bytes <= USER_STACK_SIZE - (offset & (USER_STACK_SIZE - 1));
 }
 
+/* A whole struct that was lent to a trusted service (ipc/lend.h), which is its memory as long as that lasts. */
+static void *place_lent(const struct service *service, uint64_t address, uint64_t bytes)
+{
+    return service->placement == BATON_TRUSTED_SERVICE && bytes <= sizeof(struct baton_message)
+               ? lend_place(address)
+               : NULL;
+}
+
 bool transfer_writable(const struct service *service, uint64_t address, uint64_t bytes)
 {
     uint64_t offset = address - service->writable_start,
              size = service->writable_end - service->writable_start;
 
-    return (offset < size && bytes <= size - offset) || in_stack(service, address, bytes);
+    return (offset < size && bytes <= size - offset) || in_stack(service, address, bytes) ||
+           place_lent(service, address, bytes);
 }
 
-void *transfer_place_in_stack(const struct service *service, uint64_t address, uint64_t bytes)
+void *transfer_place_else(const struct service *service, uint64_t address, uint64_t bytes)
 {
     uint64_t offset = address - service->stacks_start;
 
     if (!in_stack(service, address, bytes))
-        return NULL;
+        return place_lent(service, address, bytes);
     /* Of each place the upper half is there, and these lie behind each other */
     return (char *)arch_phys_to_virt(service->stacks_phys) +
            offset / (2 * USER_STACK_SIZE) * USER_STACK_SIZE + (offset & (USER_STACK_SIZE - 1));

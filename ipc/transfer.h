@@ -21,7 +21,7 @@ struct space;
  * Where [address, address + bytes) lies in the linear map, when it is memory that the service may have written; else NULL. It lies
  * there for the service's life, and the service may change it at any time: what is read there is read once.
  */
-void *transfer_place_in_stack(const struct service *service, uint64_t address, uint64_t bytes);
+void *transfer_place_else(const struct service *service, uint64_t address, uint64_t bytes);
 static inline void *transfer_place(const struct service *service, uint64_t address, uint64_t bytes)
 {
     uint64_t offset = address - service->writable_start,
@@ -29,7 +29,7 @@ static inline void *transfer_place(const struct service *service, uint64_t addre
 
     if (offset < size && bytes <= size - offset)
         return service->data_linear + offset;
-    return transfer_place_in_stack(service, address, bytes);
+    return transfer_place_else(service, address, bytes);
 }
 
 /* Any bytes. 0 or BATON_EFAULT. */

@@ -286,17 +286,25 @@ static void copy_count(uint64_t *counter, const uint64_t *value)
     __atomic_store_n(counter, __atomic_load_n(value, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 }
 
+/* Where frames are to go that are not lent: the last ones were, if the first of them was. */
+static struct baton_message *const *inbox_reset(struct lane *lane)
+{
+    if (lane->inbox[0] != &lane->frames[0])
+#pragma GCC unroll 8
+        for (unsigned i = 0; i < BATON_BATCH; i++)
+            lane->inbox[i] = &lane->frames[i];
+    return lane->inbox;
+}
+
 /* A thread's work, for ever. */
 static void forward(void *argument)
 {
     struct lane *lane = argument;
 
-    for (unsigned i = 0; i < BATON_BATCH; i++)
-        lane->inbox[i] = &lane->frames[i];
     for (;;) {
         /* Station 4: receive */
-        int count =
-            baton_receive_batch(lane->port, lane->inbox, BATON_BATCH, BATON_TRUST_SENDER, BATON_FOREVER);
+        int count = baton_receive_batch(lane->port, inbox_reset(lane), BATON_BATCH,
+                                        BATON_TRUST_SENDER | BATON_LEND, BATON_FOREVER);
         if (count < 0) {
             baton_log("receive: error %d", count);
             abort(); /* to be started again */

@@ -130,7 +130,8 @@ def calls_pass(boot, image, cpus, append):
     assert re.fullmatch(r"\d+ checks passed", result), result
     machine.wait_for(r"^service tester stopped.*\n")
     stats = machine.quiet_stats()
-    assert stats["pages"]["free"] == stats["pages"]["total"], f"pages leaked: {stats['pages']}"
+    for kind in ("pages", "messages"):
+        assert stats[kind]["free"] == stats[kind]["total"], f"{kind} leaked: {stats[kind]}"
     assert stats["faults"]["lazy_maps"] > 0 and stats["faults"]["violations"] == 0
     assert stats["pages"]["scrubbed"] > 0 and stats["copied"]["payload_bytes"] > 9_000_000, "a stopped service keeps its counts"
     machine.halt()

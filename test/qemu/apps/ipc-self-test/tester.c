@@ -86,6 +86,7 @@ int main(void)
     test_pages();
     test_books();
     test_threads();
+    test_lend();
     if (failures)
         printf("ipc-self-test: %u of %u checks FAILED\n", failures, checks);
     else

@@ -53,5 +53,6 @@ void test_ports(void);
 void test_pages(void);
 void test_threads(void);
 void test_books(void);
+void test_lend(void);
 
 #endif
