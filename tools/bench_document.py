@@ -154,6 +154,20 @@ def forward_counts(results):
     return markdown(["", "bytes", "instructions of a frame", "device registers", "TLBI"], body, 1)
 
 
+def forward_readme(results):
+    """One way, many frames at once; beside it one at a time."""
+    chosen = {(row["title"], row["size"], row["window"]): row for row in results["rows"]
+              if (row["cpus"], row["directions"]) == (1, "one")}
+    body = []
+    for title in dict.fromkeys(row["title"] for row in results["rows"]):
+        many = [chosen.get((title, size, 256)) for size in ("60", "1514")]
+        single = chosen.get((title, "60", 1))
+        if all(many) and single:
+            body.append([title, *[number(row["instructions"]["lower"]) for row in many],
+                         *[number(row["frames_per_second"]["median"]) for row in many], number(round(single["latency_us"]["median"]))])
+    return markdown(["", "instructions, 60 B", "1514 B", "frames/s, 60 B", "1514 B", "one 60 B frame at a time, us"], body, 1)
+
+
 def forward_rates(results):
     body = []
     for row in results["rows"]:
@@ -161,7 +175,7 @@ def forward_rates(results):
             rate, latency = row["frames_per_second"], row["latency_us"]
             body.append([row["title"], row["size"], row["window"], number(rate["median"]),
                          f"{number(rate['min'])} to {number(rate['max'])}",
-                         *[number(latency[name]) for name in ("min", "median", "p99")]])
+                         *[number(round(latency[name])) for name in ("min", "median", "p99")]])
     return markdown(["", "bytes", "window", "frames/s", "spread", "us, least", "median", "p99"], body, 1)
 
 
@@ -170,7 +184,7 @@ def forward_limits(results):
     return markdown(["", "limit", "reached"], body, 3)
 
 
-TABLES = {"ipc-readme": ("ipc", ipc_readme), "ipc-size": ("ipc", ipc_size), "ipc-call": ("ipc", ipc_call), "ipc-trusted": ("ipc", ipc_trusted),
+TABLES = {"ipc-readme": ("ipc", ipc_readme), "forward-readme": ("forward", forward_readme), "ipc-size": ("ipc", ipc_size), "ipc-call": ("ipc", ipc_call), "ipc-trusted": ("ipc", ipc_trusted),
           "ipc-counts": ("ipc", ipc_counts), "ipc-read": ("ipc", ipc_read), "ipc-chain": ("ipc", ipc_chain),
           "ipc-wide": ("ipc", ipc_wide), "ipc-crossover": ("ipc", ipc_crossover),
           "ipc-crossover-size": ("ipc", ipc_crossover_size), "ipc-price": ("ipc", ipc_price),
