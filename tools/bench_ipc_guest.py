@@ -8,7 +8,7 @@ from tools.bench_ipc_cases import STAGES, cpus_of
 from tools.common import Failure, answer
 from tools.machine import Machine, command_line
 
-RUNS = 6          # until two in a row are alike
+RUNS = 8          # until two in a row are alike
 STEADY = 0.02     # by which two runs of the same may differ: a tick of the timer
 ANSWER_LIMIT = 20  # seconds
 INLINE_MAX = 128
@@ -119,11 +119,14 @@ def difference(after, before, idle):
 
 
 def unsteady(run, last):
-    """Why two runs of the same are not alike; None when they are."""
+    """
+    Why two runs of the same are not alike; None when they are. With unmap=copy a pool gives its pages in no fixed order, mapped ones
+    and others: what that changes for one page in a hundred that change hands is no difference.
+    """
     (instructions, counts), (instructions_last, counts_last) = run, last
     for name, value in counts.items():
-        exact = not name.startswith(LOOSE)
-        if abs(value - counts_last[name]) > (0 if exact else max(2, STEADY * value)):
+        slack = max(2, STEADY * value, 0.01 * counts["moved"] / 2) if name.startswith(LOOSE) else 0
+        if abs(value - counts_last[name]) > slack:
             return f"{name} {counts_last[name]} in one run and {value} in the next"
     if abs(instructions - instructions_last) > STEADY * instructions:
         return f"{instructions_last} instructions in one run and {instructions} in the next"
