@@ -14,7 +14,7 @@ OTHERS = "others"
 STATIONS = [
     ("1, 2 NIC in, message", [
         "virtio_net_receive", "buffers_.*", "slots_.*", "frames_.*", "page_(get|filled|device|posted).*", "drivers/virtio_net_receive.c",
-        "drivers/spread.c", "drivers/flow.c"]),
+        "drivers/spread.c"]),
     ("3, 7 ports", ["ipc/port.c"]),
     ("4 receive", ["plain_receive", "plain_writable", "message_free", "receive.*", "syscall_receive.*", "take_queued", "transfer_out",
                    "transfer_place", "batch_fill", "direct_receive", "direct_out"]),
