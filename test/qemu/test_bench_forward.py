@@ -15,7 +15,7 @@ from building import ROOT
 from naming import alone, long, named
 from test_bench import bench
 
-from tools import bench_forward, bench_forward_report, bench_options, bench_throughput, peer, rig, trial
+from tools import bench_forward, bench_forward_plot, bench_forward_report, bench_options, bench_throughput, peer, rig, trial
 from tools.common import Failure
 
 KEYS = ["guest", "title", "routed", "polls", "cpus", "size", "window", "directions", "frames_per_second", "loss", "latency_us",
@@ -281,6 +281,22 @@ def test_versus(tmp_path):
     assert 3500 < counts["linux-bridge-mrg-off"] <= counts["linux-bridge"] * 1.05 < 7000 and 3500 < counts["linux-router"] < 8000
     assert 400 < counts["dpdk-io"] < 800 and "how many times the other's figure" in text
     assert counts["baton-switch"] < counts["linux-bridge-mrg-off"] / 3
+
+
+@named("bench-forward-plots")
+def test_plots(tmp_path):
+    """Every plot, of invented rows of two guests; and of a search."""
+    rows = [{"guest": guest, "title": f"The {guest}", "cpus": cpus, "size": size, "window": window, "directions": "one",
+             "frames_per_second": {"median": 2e5, "min": 1e5, "max": 3e5}, "latency_us": {"median": 60, "min": 40, "p99": 90},
+             "instructions": {"lower": 320 if guest == "switch" else None}}
+            for guest in ("switch", "poller") for cpus in (1, 2) for size in ("60", "imix") for window in (1, 256)]
+    names = [f"{tmp_path}/forward-{name}.svg" for name in ("instructions", "rate", "latency", "cpus")]
+    assert bench_forward_plot.plot({"rows": rows}, tmp_path) == names
+    texts = [open(name).read() for name in names]
+    assert all("IMIX" in text for text in texts) and "The poller" in texts[1] and "The poller" not in texts[0]
+    search = [{**row, "frames_per_second": 1e5, "trials": []} for row in rows if (row["cpus"], row["window"]) == (1, 1)]
+    assert bench_forward_plot.plot({"rows": search}, tmp_path) == [f"{tmp_path}/forward-throughput.svg"]
+    assert bench_forward_plot.plot({"rows": []}, tmp_path) == []
 
 
 # ---- Usage ----
