@@ -25,13 +25,14 @@ def instructions_per_frame(boot, image, size, window=256, one_insn_per_tb=False,
     return result["instructions_per_frame"]
 
 
-@named("switch-instructions-{size}")
+@named("switch-instructions-{placement}{size}")
 @pytest.mark.alone
-@pytest.mark.parametrize("size", [60, 1514])
-def test_instructions(boot, switch, size):
-    figures = [instructions_per_frame(boot, switch, size, one_insn_per_tb=way) for way in (False, True)]
+@pytest.mark.parametrize("placement, size, limit", [("", 60, 480), ("", 1514, 480), ("trusted-", 60, 350), ("trusted-", 1514, 350)])
+def test_instructions(boot, switch, placement, size, limit):
+    append = "placement=trusted" if placement else ""
+    figures = [instructions_per_frame(boot, switch, size, one_insn_per_tb=way, append=append) for way in (False, True)]
     print(f"{size} bytes: {figures[0]:.0f} instructions per frame, {figures[1]:.0f} with one-insn-per-tb")
-    assert min(figures) <= 1500, f"{min(figures):.0f} instructions per frame, at most 1500 are allowed"
+    assert min(figures) < limit, f"{min(figures):.0f} instructions per frame, less than {limit} are allowed"
 
 
 def instructions_while_idle(machine, seconds):

@@ -67,7 +67,7 @@ def test_instructions(boot, image, tmp_path, size):
         machine.kill()
         figures.append(result["instructions_per_frame"])
     print(f"{size} bytes: {figures[0]:.0f} instructions per frame, {figures[1]:.0f} with one-insn-per-tb")
-    assert min(figures) <= 1800, f"{min(figures):.0f} instructions per frame, at most 1800 are allowed"
+    assert min(figures) < 600, f"{min(figures):.0f} instructions per frame, less than 600 are allowed"
 
 
 @named("router-demonstration")
