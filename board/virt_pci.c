@@ -121,13 +121,20 @@ static bool window_find(int node)
 /* Cells of an address on the interrupt controller with that number, if it is one whose interrupts are a GIC's; or -1. */
 static int controller_cells(uint32_t phandle)
 {
-    int node = fdt_node_offset_by_phandle(device_tree_blob(), phandle);
+    static uint32_t last;
+    static int
+        cells; /* of that one: all entries name the same, and to find it takes a walk through the tree */
     uint64_t interrupt_cells;
 
-    if (node < 0 || !device_tree_number(node, "#interrupt-cells", &interrupt_cells) ||
-        interrupt_cells != GIC_CELLS)
-        return -1;
-    return device_tree_address_cells(node);
+    if (phandle == last && last)
+        return cells;
+    int node = fdt_node_offset_by_phandle(device_tree_blob(), phandle);
+    last = phandle;
+    cells = node < 0 || !device_tree_number(node, "#interrupt-cells", &interrupt_cells) ||
+                    interrupt_cells != GIC_CELLS
+                ? -1
+                : device_tree_address_cells(node);
+    return cells;
 }
 
 /*

@@ -78,8 +78,19 @@ boot_entry:
         b       mmu_enable
 
 boot_virtual:                                   /* at IMAGE_BASE from here on */
-        ldr     x0, =bss_start
-        ldr     x1, =bss_end                    /* both 16-byte aligned: boot/kernel.ld */
+        /* .data, from behind .rodata; from its end, as the two may overlap. All 16-byte aligned: boot/kernel.ld */
+        ldr     x0, =data_start
+        ldr     x1, =data_end
+        ldr     x2, =data_kept
+        sub     x3, x1, x0
+        add     x2, x2, x3
+1:      cmp     x1, x0
+        b.ls    2f
+        ldp     x4, x5, [x2, #-16]!
+        stp     x4, x5, [x1, #-16]!
+        b       1b
+2:      ldr     x0, =bss_start
+        ldr     x1, =bss_end
 1:      stp     xzr, xzr, [x0], #16
         cmp     x0, x1
         b.lo    1b

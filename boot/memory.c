@@ -14,10 +14,11 @@
 #define MIB        (UINT64_C(1) << 20)
 #define GIB        (UINT64_C(1) << 30)
 
-#define MEMORY_LEAST (60 * MIB) /* 64 MiB, less what firmware keeps to itself */
-#define IPC_ALIGN    (2 * MIB)  /* blocks of the linear map beside it stay whole */
-#define IPC_LEAST    (2 * MIB)
-#define IPC_DEFAULT  (64 * MIB)
+#define MEMORY_LEAST                                                                                         \
+    (8 * MIB) /* a device tree of QEMU's alone takes one; what is too little for an appliance panics later */
+#define IPC_ALIGN   (2 * MIB) /* blocks of the linear map beside it stay whole */
+#define IPC_LEAST   (2 * MIB)
+#define IPC_DEFAULT (64 * MIB)
 
 /* Sorted by nothing, disjoint, page aligned, below the last page of all addresses: no end overflows. */
 struct ranges {
@@ -151,7 +152,7 @@ void boot_memory_find(uint64_t image_phys)
     if (!total)
         boot_fail("no memory in the device tree");
     if (total < MEMORY_LEAST)
-        boot_fail("%lu MiB of memory, at least 64 are needed", total / MIB);
+        boot_fail("%lu MiB of memory, at least %lu are needed", total / MIB, MEMORY_LEAST / MIB);
 
     image = (struct range){image_phys, image_phys + (uint64_t)(image_end - text_start)};
     ranges_remove(&mapped, LINEAR_SIZE, UINT64_MAX); /* what the linear map cannot hold */

@@ -47,7 +47,8 @@ if(NOT BATON_HOST)
                            -falign-functions=4 -mcmodel=${BATON_CODE_MODEL})
 
     set(BATON_SERVICE_FLAGS
-        ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} -ftls-model=local-exec -ffunction-sections -fdata-sections)
+        ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} -ftls-model=local-exec -ffunction-sections -fdata-sections
+        -falign-functions=4)
 
     # The Arm GNU toolchain's GCC may have been built without thread-local variables (--disable-tls): apps/lib/emutls.c.
     file(WRITE ${CMAKE_BINARY_DIR}/tls.c "_Thread_local int a; int f(void) { return a; }\n")

@@ -56,7 +56,7 @@ void panic_describer_set(void (*describe)(void));
 #define invariant(condition, cite)                                                                           \
     do {                                                                                                     \
         if (!(condition))                                                                                    \
-            panic("%s:%d: invariant %s broken: %s", __FILE__, __LINE__, cite, #condition);                   \
+            panic("%s:%d: invariant %s is broken", __FILE__, __LINE__, cite);                                \
     } while (0)
 
 #endif

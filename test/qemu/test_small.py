@@ -1,0 +1,43 @@
+"""How little it takes: the size of the image, the instructions of a boot, the memory."""
+import pytest
+
+from building import insn_plugin
+from naming import named
+from traffic import assert_all_arrived, assert_pages_conserved, through
+
+IMAGE_LIMIT = 196 * 1024     # bytes; 192 KiB are the goal, and not reached
+BOOT_LIMIT = 10_000_000      # instructions from the entry until a frame was forwarded
+
+
+@named("small-image")
+def test_image(switch):
+    size = switch.stat().st_size
+    print(f"{size} bytes")
+    assert size <= IMAGE_LIMIT, f"the image of the switch has {size} bytes, {IMAGE_LIMIT} are allowed"
+
+
+@named("small-boot-{transport}")
+@pytest.mark.parametrize("transport", ["pci", "mmio"])
+def test_boot(boot, switch, transport):
+    """All that is executed until a station has sent a frame to another: the stations' first words are in it."""
+    machine = boot(switch, icount="shift=0,sleep=off", plugin=insn_plugin(), transport=transport)
+    machine.wait_ready()
+    assert_all_arrived(through(machine, flow="0:1", frames=1, size=60, stall=20))
+    counter = machine.connect("plugin").makefile("rw")
+    counter.write("c")
+    counter.flush()
+    figure = int(counter.readline())
+    print(f"{transport}: {figure} instructions")
+    assert figure <= BOOT_LIMIT, f"{figure} instructions from the entry to the first frame, at most {BOOT_LIMIT} are allowed"
+    machine.kill()
+
+
+@named("small-memory-{cpus}cpu-{transport}")
+@pytest.mark.parametrize("cpus,transport", [(1, "pci"), (4, "pci"), (8, "mmio")])
+def test_memory(boot, switch, cpus, transport):
+    """The switch in 16 MiB: with fewer pages and a shorter ledger, and no frame lost."""
+    machine = boot(switch, cpus=cpus, memory=16, transport=transport).wait_ready()
+    before = machine.quiet_stats()
+    assert_all_arrived(through(machine, frames=2000, size="60,512,1514"))
+    assert_pages_conserved(before, machine.quiet_stats())
+    machine.halt()
