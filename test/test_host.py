@@ -27,6 +27,8 @@ UNITS = {
     "ledger": "test_ledger",
     "string": "test_string",
     "flow": "test_flow",
+    "virtqueue": "test_virtqueue",
+    "virtio-net": "test_virtio_net",
     "pci": "test_pci",
     "pci-interrupt": "test_pci_interrupt",
     "virtio-pci": "test_virtio_pci",
@@ -126,3 +128,12 @@ def test_every_seed_is_tried():
     header = (pathlib.Path(__file__).parent.parent / "core/seed.h").read_text()
     faults = {name.lower().replace("_", "-") for name in re.findall(r"^    SEED_(\w+),", header, re.MULTILINE)}
     assert faults - {"none"} == set(SEEDS)
+
+
+@named("host-every-unit-is-run")
+def test_every_unit_is_run():
+    """A program of units that nobody starts proves nothing."""
+    tests = pathlib.Path(__file__).parent
+    made = set(re.findall(r"\btest_\w+(?=[ )])", (tests / "host/CMakeLists.txt").read_text()))
+    run = set(UNITS.values()) | set(re.findall(r'"(test_\w+)"', (tests / "host/test_apps.py").read_text()))
+    assert made == run

@@ -33,8 +33,11 @@ def test_net_ipv4(build, run_program):
     run_program(build.host("test_net_ipv4"))
 
 
+NET = {"route": "test_route", "neighbor": "test_neighbor", "config": "test_config"}
+
+
 @named("host-net-{unit}")
-@pytest.mark.parametrize("unit", ["route", "neighbor", "config"])
+@pytest.mark.parametrize("unit", NET)
 def test_net(build, run_program, unit):
     """Routes, neighbours and the configuration file, which serve both families."""
-    run_program(build.host(f"test_{unit}"))
+    run_program(build.host(NET[unit]))
