@@ -14,7 +14,6 @@
 
 #define FEATURE_MAC (UINT64_C(1) << 5)
 
-#define HEADER_BYTES_MODERN 12u
 #define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
 
 #define PORT_MESSAGES 1024u             /* frames that wait to be transmitted, besides those in the ring */
@@ -164,7 +163,7 @@ bool virtio_net_create(const struct virtio_transport *transport)
     struct virtio_net *net = &nets[net_count];
     memset(net, 0, sizeof *net); /* a device before this one may have been given up half way */
     net->transport = *transport;
-    net->header_bytes = transport->legacy ? HEADER_BYTES_LEGACY : HEADER_BYTES_MODERN;
+    net->header_bytes = transport->legacy ? HEADER_BYTES_LEGACY : JOINED_HEADER;
     if (!virtio_negotiate(transport, name, VIRTIO_F_INDIRECT_DESC | FEATURE_MAC, VIRTIO_F_INDIRECT_DESC))
         return false;
 

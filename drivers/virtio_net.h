@@ -18,12 +18,13 @@
  *   9. NIC out: available ring of the transmit queue, kick (virtio_net_transmit.c)
  *   10. page and message back to their pools (virtio_net_transmit.c)
  *
- * Receive buffers: a slot of the ring is a message object and an IPC page. The device writes its own header
- * to a place that nobody reads, the first 128 bytes into the message's inline data, the rest into the page. A
+ * Receive buffers: a slot of the ring is a message object and an IPC page. The device writes its own header, which nobody reads,
+ * right before the inline data (a legacy one to a place apart), the first 128 bytes into the message's inline data, the rest into the page. A
  * frame of up to 128 bytes leaves the page in its slot. A used slot is filled again at once; when a pool is
  * dry it stays empty and is tried again every millisecond: then the device waits, nothing is lost in here.
  *
- * Transmit: header, inline data and pieces become descriptors. A full ring leaves the messages in the port,
+ * Transmit: header, inline data and pieces become descriptors; header and inline data one, where they can lie behind each other:
+ * the fewer there are, the less a device has to do for a frame. A full ring leaves the messages in the port,
  * whose senders then wait or see BATON_EFULL.
  *
  * Interrupts are off while the thread works. When nothing is left to do it sleeps, while the idle thread

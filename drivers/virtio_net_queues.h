@@ -58,7 +58,8 @@ _Static_assert(sizeof(struct baton_piece) == 8 && offsetof(struct baton_piece, o
 
 /*
  * A receive buffer is what the table of its slot points to: the message object, which is the slot's token while it is
- * in flight, and the page.
+ * in flight, and the page. The header's descriptor is for legacy devices: others write it before the inline data, where the
+ * message has its tag, which is set afterwards; their slots point to the second descriptor.
  */
 struct receive_table {
     struct virtqueue_descriptor header, in_message, in_page;
@@ -98,6 +99,8 @@ struct transmit_table {
 struct transmit {
     struct virtqueue queue;
     struct transmit_table *tables;
+    uint64_t
+        header; /* physical address of a device header of zeros, for frames whose own has no place before them */
     uint16_t *free; /* slots that are not in flight */
     uint32_t free_count;
 };
@@ -115,6 +118,13 @@ struct virtio_net {
     struct receive receive;
     struct transmit transmit;
 };
+
+/* Bytes of a device's header that lie right before a frame's inline data; a legacy device wants a descriptor for its header. */
+#define JOINED_HEADER 12u
+static inline uint32_t net_front(const struct virtio_net *net)
+{
+    return net->transport.legacy ? 0 : JOINED_HEADER;
+}
 
 /* Boot: queue, tables, slots; nothing posted yet. `header`: the physical address of a place for device headers. */
 bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_t header);

@@ -47,7 +47,7 @@ static void slots_fill(struct virtio_net *net, const struct receive_slot *slots,
 
         if (!token && messages) {
             token = message[--messages];
-            table->in_message.address = message_inline_phys(token);
+            table->in_message.address = message_inline_phys(token) - net_front(net);
         }
         if (table->page == NO_PAGE && pages) {
             table->page = page[--pages];
@@ -88,7 +88,8 @@ static bool slots_post(struct virtio_net *net, unsigned count)
     struct virtqueue *queue = &net->receive.queue;
     struct receive_table *tables = net->receive.tables;
     struct message *objects = message_objects;
-    const uint64_t phys = message_inline_phys(objects); /* of the first one: the others lie behind it */
+    const uint64_t phys =
+        message_inline_phys(objects) - net_front(net); /* of the first one: the others lie behind it */
     void **held = queue->held;
     uint32_t next = queue->next;
     unsigned there;
@@ -120,7 +121,7 @@ bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_
 {
     struct receive *receive = &net->receive;
     uint32_t writable = net->header_bytes + BATON_INLINE_BYTES + BATON_PAGE_BYTES;
-    const unsigned more = VIRTQUEUE_WRITE | VIRTQUEUE_NEXT;
+    const unsigned more = VIRTQUEUE_WRITE | VIRTQUEUE_NEXT, front = net_front(net);
 
     if (!virtio_queue_create(&net->transport, name, QUEUE_RECEIVE, &receive->queue, QUEUE_LEAST,
                              VIRTQUEUE_SIZE_MAX, writable))
@@ -131,12 +132,15 @@ bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_
     for (unsigned id = 0; id < size; id++) {
         struct receive_table *table = &receive->tables[id];
 
-        /* The header has a descriptor of its own: legacy devices without ANY_LAYOUT want it so. Nobody reads it. */
         table->header = (struct virtqueue_descriptor){header, VIRTQUEUE_REST(net->header_bytes, more, 1)};
-        table->in_message.rest = VIRTQUEUE_REST(BATON_INLINE_BYTES, more, 2);
+        table->in_message.rest = VIRTQUEUE_REST(front + BATON_INLINE_BYTES, more, front > 0 ? 1 : 2);
         table->in_page.rest = VIRTQUEUE_REST(BATON_PAGE_BYTES, VIRTQUEUE_WRITE, 0);
         table->page = NO_PAGE;
-        virtqueue_slot_set(&receive->queue, id, arch_virt_to_phys(table), RECEIVE_PARTS);
+        /* Legacy devices without ANY_LAYOUT want the header in a descriptor of its own. Nobody reads it. */
+        if (front > 0)
+            virtqueue_slot_set(&receive->queue, id, arch_virt_to_phys(&table->in_message), RECEIVE_PARTS - 1);
+        else
+            virtqueue_slot_set(&receive->queue, id, arch_virt_to_phys(table), RECEIVE_PARTS);
         receive->empty[receive->empty_count++].id = id;
     }
     return true;

@@ -20,15 +20,11 @@ bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64
                              VIRTQUEUE_SIZE_MAX, 0))
         return false;
     unsigned size = transmit->queue.size;
+    transmit->header = header;
     transmit->tables = frame_alloc_bytes(size * sizeof(struct transmit_table), 64, name);
     transmit->free = frame_alloc_bytes(size * sizeof(uint16_t), 64, name);
     for (unsigned id = 0; id < size; id++) {
-        struct transmit_table *table = &transmit->tables[id];
-
-        /* All slots share one header, of zeros: no offload is asked of the device. */
-        table->part[0] =
-            (struct virtqueue_descriptor){header, VIRTQUEUE_REST(net->header_bytes, VIRTQUEUE_NEXT, 1)};
-        virtqueue_slot_set(&transmit->queue, id, arch_virt_to_phys(table), TRANSMIT_PARTS);
+        virtqueue_slot_set(&transmit->queue, id, arch_virt_to_phys(&transmit->tables[id]), TRANSMIT_PARTS);
         transmit->free[transmit->free_count++] = (uint16_t)(size - 1 - id);
     }
     return true;
@@ -36,53 +32,69 @@ bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64
 
 /* ---- Station 8: a message becomes descriptors ---- */
 
-/* Any number of pieces, with inline data or without. */
-static __attribute__((noinline)) void pieces_describe(struct transmit_table *table,
-                                                      const struct message *message, uint32_t inline_length)
+/*
+ * Any number of pieces, with inline data or without; the device's header lies apart. All slots share that one, of zeros: no offload
+ * is asked of the device.
+ */
+static __attribute__((noinline)) void
+descriptors_apart(const struct virtio_net *net, struct transmit_table *table, const struct message *message)
 {
     const struct baton_message *abi = &message->abi;
-    struct virtqueue_descriptor *part = &table->part[inline_length > 0 ? 1 : 0];
-    uint64_t next = VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, part - table->part + 1);
+    struct virtqueue_descriptor *part = table->part;
+    uint64_t next = VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, 1);
 
-    if (inline_length > 0)
-        *part =
-            (struct virtqueue_descriptor){message_inline_phys(message) + abi->inline_offset, inline_length};
-    part->rest = (uint32_t)part->rest | next;
+    *part = (struct virtqueue_descriptor){net->transmit.header, net->header_bytes | next};
+    if (abi->inline_length > 0) {
+        next += VIRTQUEUE_REST(0, 0, 1);
+        *++part = (struct virtqueue_descriptor){message_inline_phys(message) + abi->inline_offset,
+                                                abi->inline_length | next};
+    }
     for (unsigned i = 0; i < abi->pieces; i++) {
         const struct baton_piece *piece = &abi->piece[i];
 
-        part++;
         next += VIRTQUEUE_REST(0, 0, 1);
-        part->address = page_phys(piece->page) + (piece->offset & BATON_PIECE_OFFSET_MASK);
-        part->rest = piece->length | next;
+        *++part = (struct virtqueue_descriptor){
+            page_phys(piece->page) + (piece->offset & BATON_PIECE_OFFSET_MASK), piece->length | next};
     }
     part->rest = (uint32_t)part->rest; /* the last one */
 }
 
 #define ONE_PIECE (UINT64_C(1) << (HEADER_PIECES - HEADER_INLINE_LENGTH))
 
+typedef uint64_t __attribute__((may_alias, aligned(1))) loose_word;
+typedef uint32_t __attribute__((may_alias, aligned(1))) loose_half;
+_Static_assert(offsetof(struct baton_message, data) - JOINED_HEADER >= offsetof(struct baton_message, reply),
+               "before the inline data there is nothing that the driver reads");
+
 /*
- * Station 8. The frame has 14 bytes at least, so there is a part after the header; most have inline data, and one piece at most.
- * `first`: see header_word. `data`: where the inline data begins. `phys`: page_region_phys.
+ * Station 8, the common case: inline data, and one piece at most. The device's header is the bytes before the inline data, where
+ * the message has its tag, or room that its service left: nobody looks at these again, and a sender could have written there what
+ * a device takes for an order. So they are zeroed. False: it is not that simple. `first`: see header_word. `to_phys`: added to an
+ * address in a message. `phys`: page_region_phys.
  */
-static inline void descriptors_make(struct transmit_table *table, const struct message *message,
-                                    uint64_t first, uint64_t data, uint64_t phys)
+static inline bool descriptors_join(struct transmit_table *table, struct message *message, uint64_t first,
+                                    uint64_t to_phys, uint64_t phys)
 {
     uint64_t shape = first >> HEADER_INLINE_LENGTH; /* length of the inline data, and the pieces above */
+    uint8_t *data = message->abi.data + (first >> HEADER_INLINE_OFFSET & 0xff);
+    uint64_t start = (uint64_t)data + to_phys - JOINED_HEADER;
 
-    if (shape < ONE_PIECE) {
-        table->part[1] = (struct virtqueue_descriptor){data, shape};
-    } else if (__builtin_expect(shape - (ONE_PIECE + 1) < ONE_PIECE - 1, 1)) {
+    if (shape - 1 < ONE_PIECE - 1) {
+        table->part[0] = (struct virtqueue_descriptor){start, shape + JOINED_HEADER};
+    } else if (shape - (ONE_PIECE + 1) < ONE_PIECE - 1) {
         uint64_t piece = *(const piece_word *)(const void *)&message->abi.piece[0];
 
-        table->part[1] =
-            (struct virtqueue_descriptor){data, shape + (VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, 2) - ONE_PIECE)};
-        table->part[2] = (struct virtqueue_descriptor){phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
+        table->part[0] = (struct virtqueue_descriptor){
+            start, shape + (VIRTQUEUE_REST(JOINED_HEADER, VIRTQUEUE_NEXT, 1) - ONE_PIECE)};
+        table->part[1] = (struct virtqueue_descriptor){phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
                                                            (piece >> 32 & BATON_PIECE_OFFSET_MASK),
                                                        piece >> 48};
     } else {
-        pieces_describe(table, message, shape & 0xff);
+        return false;
     }
+    *(loose_word *)(void *)(data - JOINED_HEADER) = 0;
+    *(loose_half *)(void *)(data - JOINED_HEADER + sizeof(loose_word)) = 0;
+    return true;
 }
 
 __attribute__((noinline, cold)) static void message_refuse(struct virtio_net *net, struct message *message)
@@ -131,7 +143,8 @@ static unsigned messages_send(struct virtio_net *net)
     const uint32_t start = transmit->queue.next;
     uint16_t *const ring = &transmit->queue.available->ring[start & transmit->queue.mask], *place = ring;
     const uint64_t phys = page_region_phys;
-    const uint64_t to_data = message_inline_phys(message_objects) - (uint64_t)message_objects;
+    const uint64_t to_phys = message_inline_phys(message_objects) - (uint64_t)message_objects->abi.data;
+    const bool joined = net_front(net) > 0 && !observing; /* who observes finds frames again by their tag */
     uint64_t bytes = 0;
 
     for (struct message *const *end = messages + count, *const *at = messages; at < end;) {
@@ -143,8 +156,8 @@ static unsigned messages_send(struct virtio_net *net)
             continue;
         }
         uint64_t id = *--free;
-        uint64_t data = (uint64_t)message + to_data + (first >> HEADER_INLINE_OFFSET & 0xff);
-        descriptors_make(&tables[id], message, first, data, phys);
+        if (__builtin_expect(!joined || !descriptors_join(&tables[id], message, first, to_phys, phys), 0))
+            descriptors_apart(net, &tables[id], message);
         held[id] = message;
         *place++ = (uint16_t)id;
         bytes += length;

@@ -380,6 +380,54 @@ static void test_many_pieces(void **state)
         }
 }
 
+/*
+ * What a sender writes into tag, reply and the room before its data never reaches the device as its header, wherever the data
+ * begins; and few parts make a frame.
+ */
+static void test_header_is_the_drivers_own(void **state)
+{
+    uint8_t in[LONGEST], out[LONGEST], frame[LONGEST];
+
+    (void)state;
+    memset(frame, 0xff, sizeof frame);
+    for (unsigned pieces = 0; pieces <= 2; pieces++)
+        for (uint32_t offset = 0; offset <= BATON_INLINE_BYTES - FRAME_LEAST; offset++) {
+            struct message *message = message_make(FRAME_LEAST, pieces, 60, in);
+            uint32_t length = message->abi.length;
+
+            memset(message->abi.data, 0xff, sizeof message->abi.data);
+            message->abi.inline_offset = (uint8_t)offset;
+            message->abi.reply = message->abi.tag = UINT64_MAX;
+            message->abi.type = message->abi.source = UINT32_MAX;
+            assert_int_equal(port_send(net.port, &message, 1), 1);
+            virtio_net_transmit(&net);
+            assert_int_equal(device_transmits(out, net.header_bytes, true), length); /* looks at the header */
+            assert_memory_equal(out, frame, FRAME_LEAST);
+            assert_memory_equal(out + FRAME_LEAST, in + FRAME_LEAST, length - FRAME_LEAST);
+            assert_int_equal(device.parts, pieces + (net.transport.legacy || pieces > 1 ? 2 : 1));
+        }
+}
+
+/* Who traces frames finds them again by their tags: these are not written over then. */
+static void test_tag_stays_while_observed(void **state)
+{
+    uint8_t in[LONGEST], out[LONGEST];
+    struct message *message = message_make(60, 1, 60, in);
+
+    (void)state;
+    message->abi.tag = 0x1234567890abcdef;
+    message->abi.inline_offset = 0;
+    memcpy(message->abi.data, in, 60);
+    assert_int_equal(port_send(net.port, &message, 1), 1);
+    observers = OBSERVER_TRACE;
+    virtio_net_transmit(&net);
+    assert_int_equal(device_transmits(out, net.header_bytes, true), 120);
+    assert_memory_equal(in, out, 120);
+    assert_true(message->abi.tag == 0x1234567890abcdef);
+    virtio_net_transmit(&net);
+    observers = 0;
+}
+
 static void test_what_is_no_frame_is_not_sent(void **state)
 {
     uint8_t frame[16 * BATON_PAGE_BYTES];
@@ -497,6 +545,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_receiver, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dry_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_pieces, setup_legacy, teardown),
+        cmocka_unit_test_setup_teardown(test_header_is_the_drivers_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_header_is_the_drivers_own, setup_legacy, teardown),
+        cmocka_unit_test_setup_teardown(test_tag_stays_while_observed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_no_frame_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_after_a_lie, setup, teardown),

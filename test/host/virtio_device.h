@@ -16,6 +16,7 @@ struct device {
     const struct virtqueue *queue[2]; /* as the driver started them: receive, transmit */
     uint16_t seen[2];                 /* available entries that it has read */
     unsigned limit, kicks;            /* entries that it allows in a queue; notifications that came */
+    unsigned parts;                   /* of the frame that it transmitted last */
     uint32_t status;
     uint64_t offered, accepted; /* features */
 };
