@@ -195,11 +195,12 @@ static int64_t send_call(struct service *service, const uint64_t *args, bool lis
     if (!granted)
         return BATON_ELIMIT;
     batch.count = granted;
-    if (thread_self()->lent_count && plain_send_flags(batch_page_flags(args[3])))
+    /* Once: the policy may change meanwhile, and what was lent has no original that could be settled by value */
+    const unsigned flags = batch_page_flags(args[3]);
+    if (thread_self()->lent_count && plain_send_flags(flags))
         batch.lent =
             lend_send(thread_self(), batch.list, batch.messages, granted, handle->source, &batch.pages);
-    int filled =
-        batch_fill(service, &batch, handle->source, batch_page_flags(args[3]), port->receiver->space);
+    int filled = batch_fill(service, &batch, handle->source, flags, port->receiver->space);
     if (filled < 0) {
         service_uncharge(service, granted);
         return filled;
@@ -341,9 +342,9 @@ int batch_deliver(struct service *service, struct port *port, struct batch *batc
 
     if (observed())
         observe_receive(service, batch->messages, count);
-    bool plain = batch->plain && plain_receive_flags(flags);
     if (batch->lend)
         count = batch_lend(service, batch, count, &pages, &error);
+    bool plain = batch->plain && plain_receive_flags(flags); /* after the buffers of the rest were looked at */
     delivered = done = batch->lent;
     while (done < count) {
         unsigned before = done;
@@ -408,6 +409,8 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
         return BATON_EINVAL;
     if (!args[2] || args[2] > BATON_BATCH)
         return BATON_EINVAL;
+    if (args[3] & BATON_LEND)
+        lend_end(thread_self()); /* first: neither the list nor a buffer may lie in what was lent */
     batch.buffer = batch_buffer_bytes(args[3]);
     if ((error = buffers_check(service, &batch, args[1], 0, 1)) < 0)
         return error;
@@ -417,8 +420,6 @@ int64_t syscall_receive(struct service *service, const uint64_t *args)
     batch.from = args[1];
     batch.lend =
         args[3] & BATON_LEND && service->placement == BATON_TRUSTED_SERVICE && plain_receive_flags(args[3]);
-    if (args[3] & BATON_LEND)
-        lend_end(thread_self());
     return receive_into(service, port, &batch, args);
 }
 

@@ -20,7 +20,8 @@ static int rpc_unsent(struct service *service, const struct batch *batch, int er
     struct message *request = batch->messages[0];
 
     rpc_cancel();
-    request->special = 0;
+    /* What its pieces are stays: the number of a small block, taken for that of a page, would be somebody's page */
+    request->special &= MESSAGE_PIECES;
     service_uncharge(service, 1);
     if (error == BATON_EDEAD) {
         message_drop(request);

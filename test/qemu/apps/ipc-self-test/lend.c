@@ -1,4 +1,5 @@
 /* BATON_LEND: a trusted service sees messages where the kernel has them, and may do no more with them than with its own. */
+#include <string.h>
 #include "test/qemu/apps/ipc-self-test/tester.h"
 
 #define COUNT 3
@@ -114,6 +115,28 @@ static void port_full(bool page)
     CHECK(baton_message_free(list[1]) == 0 && baton_message_free(list[2]) == 0);
 }
 
+/* The list for the next ones lies in one that was lent, which ends with that call: it is not the service's memory. */
+static void list_in_lent(void)
+{
+    struct baton_message *place = &buffers[0], **within;
+
+    borrow(false);
+    if (!trusted)
+        return;
+    within = (struct baton_message **)(void *)list[0];
+    memcpy(within, &place, sizeof place);
+    for (unsigned i = 0; i < 2; i++) {
+        pattern_make(&back, 60 + i, 100 + i);
+        back.type = ECHO_SIDE;
+        CHECK(baton_send(partner, &back, 0, BATON_FOREVER) == 1);
+    }
+    baton_sleep(20000000);
+    CHECK(baton_receive_batch(side, within, 2, BATON_LEND | BATON_TRUST_SENDER, BATON_NO_WAIT) ==
+          BATON_EFAULT);
+    comes_back(false, 0);
+    comes_back(false, 1);
+}
+
 void test_lend(void)
 {
     char placement[16];
@@ -128,5 +151,6 @@ void test_lend(void)
         send_otherwise(page);
         port_full(page);
     }
+    list_in_lent();
     borrow(true); /* the service ends with them */
 }
