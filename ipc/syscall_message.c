@@ -344,7 +344,8 @@ int batch_deliver(struct service *service, struct port *port, struct batch *batc
         observe_receive(service, batch->messages, count);
     if (batch->lend)
         count = batch_lend(service, batch, count, &pages, &error);
-    bool plain = batch->plain && plain_receive_flags(flags); /* after the buffers of the rest were looked at */
+    /* After the buffers of the rest were looked at */
+    bool plain = batch->plain && plain_receive_flags(flags);
     delivered = done = batch->lent;
     while (done < count) {
         unsigned before = done;
