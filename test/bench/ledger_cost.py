@@ -56,8 +56,10 @@ def sites(elf, addresses):
 
 def cost(appliance="switch", size=1514, frames=10000, append=""):
     """(instructions of notes, all instructions) for each frame, and the sites with theirs."""
-    options = argparse.Namespace(appliance=appliance, size=size, frames=frames, append=append)
-    counts = {address: count for address, count in measure(options).items() if count}
+    options = argparse.Namespace(appliance=appliance, size=size, frames=frames, append=append, cpus=1, window=256, flow=None,
+                                 conversations=None, routed=None, icount="shift=0,sleep=off")
+    rows, frames = measure(options)
+    counts = {address: row[0] for address, row in rows.items() if row[0]}
     notes = sites(Build().tree("virt") / f"{appliance}.elf", sorted(counts))
     where = collections.Counter()
     for address, name in notes.items():
