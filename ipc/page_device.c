@@ -27,12 +27,15 @@ static void ready_bring(unsigned count)
 {
     uint32_t pages[POOL_BATCH];
     unsigned got = page_pool_take(pages, count);
+    /* Into the magazine, which lacks at least as many of a batch: the stock, empty a moment ago, may be full of other CPUs' by now */
+    uint32_t *room = pool_room(&ready);
 
     for (unsigned i = 0; i < got; i++) {
         page_take_over(pages[i], 0, 0, STATE_POSTED);
         page_ready(&page_table[pages[i]], true);
+        room[i] = pages[i];
     }
-    pool_give(&ready, pages, got);
+    pool_given(&ready, got);
 }
 
 const uint32_t *page_device_peek(unsigned count, unsigned *there)

@@ -314,13 +314,15 @@ static int message_deliver(struct service *service, uint64_t address, struct mes
  * To a trusted service: those at the front are lent to it. For the rest it must have buffers, which nobody has looked at yet; returns
  * how many messages are left, the lent ones included.
  */
-static unsigned batch_lend(struct service *service, struct batch *batch, unsigned count, uint32_t *pages,
-                           int *error)
+static unsigned batch_lend(struct service *service, struct batch *batch, unsigned count, uint64_t flags,
+                           uint32_t *pages, int *error)
 {
     struct thread *self = thread_self();
 
-    batch->lent = lend_receive(self, transfer_place(service, batch->from, count * sizeof(batch->from)),
-                               batch->messages, count, pages);
+    /* Once more: while it waited the policy may have changed, or the ledger been turned on */
+    if (plain_receive_flags(flags))
+        batch->lent = lend_receive(self, transfer_place(service, batch->from, count * sizeof(batch->from)),
+                                   batch->messages, count, pages);
     if (batch->lent == count)
         return count;
     unsigned known = batch->lent ? batch->lent : 1; /* the first one has been checked */
@@ -343,7 +345,7 @@ int batch_deliver(struct service *service, struct port *port, struct batch *batc
     if (observed())
         observe_receive(service, batch->messages, count);
     if (batch->lend)
-        count = batch_lend(service, batch, count, &pages, &error);
+        count = batch_lend(service, batch, count, flags, &pages, &error);
     /* After the buffers of the rest were looked at */
     bool plain = batch->plain && plain_receive_flags(flags);
     delivered = done = batch->lent;
