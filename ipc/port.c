@@ -155,20 +155,20 @@ static unsigned head_take(struct port *port, struct message **messages, unsigned
 /* Drops what is queued, while the port is closed: once it is open again, what it holds is meant for its new life. */
 static void port_drain(struct port *port)
 {
-    struct message *messages[16];
-    unsigned count;
-
-    do {
+    for (;;) {
+        struct message *message = NULL;
         spin_lock(&port->take_lock);
-        count = __atomic_load_n(&port->closed, __ATOMIC_RELAXED) ? head_take(port, messages, 16) : 0;
+        if (__atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+            head_take(port, &message, 1);
         spin_unlock(&port->take_lock);
-        arch_dmb_ish(); /* else what the messages hold may be read before the pointers were */
-        service_taken(messages, count);
-        __atomic_fetch_add(&port->dropped, count, __ATOMIC_RELAXED);
-        __atomic_fetch_sub(&port->pages, port_pages_of(messages, count), __ATOMIC_RELAXED);
-        for (unsigned i = 0; i < count; i++)
-            message_drop(messages[i]);
-    } while (count);
+        if (!message)
+            return;
+        arch_dmb_ish(); /* else what the message holds may be read before the pointer was */
+        service_taken(&message, 1);
+        __atomic_fetch_add(&port->dropped, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_sub(&port->pages, message_pages(message), __ATOMIC_RELAXED);
+        message_drop(message);
+    }
 }
 
 /* How many of the messages, from the front, may go together: each but the last one within the port's capacity of pages. */

@@ -185,11 +185,17 @@ static inline void recent_end(const struct recent *recent)
         recent->outbox->count = (unsigned)(recent->place - recent->outbox->message);
 }
 
+/* No frame is like this; the place is one all the same. */
+static inline struct recent recent_none(struct lane *lane)
+{
+    return (struct recent){.ingress = PORTS_MAX, .outbox = lane->outboxes, .place = lane->outboxes->message};
+}
+
 /* A frame that is not like the one before; returns what is recent now. */
 static __attribute__((noinline)) struct recent decide_anew(struct lane *lane, struct recent recent,
                                                            struct baton_message *frame)
 {
-    const struct recent none = {.ingress = PORTS_MAX};
+    const struct recent none = recent_none(lane);
     const uint8_t *header = frame->data + frame->inline_offset;
     uint64_t first = load(header), second = load(header + 4);
 
@@ -210,7 +216,7 @@ static __attribute__((noinline)) struct recent decide_anew(struct lane *lane, st
 
 static void decide_all(struct lane *lane, unsigned count)
 {
-    struct recent recent = {.ingress = PORTS_MAX};
+    struct recent recent = recent_none(lane);
 
     for (struct baton_message *const *inbox = lane->inbox, *const *end = inbox + count; inbox < end;
          inbox++) {
@@ -336,6 +342,8 @@ static bool lanes_start(void)
         lanes[count] = calloc(1, sizeof *lanes[count]);
         if (!lanes[count]) {
             baton_log("no memory for lane %u", count);
+            while (--count)
+                free(lanes[count]);
             return false;
         }
         lanes[count]->port = port;
