@@ -30,8 +30,8 @@ static void slots_publish(struct virtio_net *net, uint32_t next)
  * Fills and posts slots: `messages` of them lack a message object, `pages` a page. What a pool does not give stays
  * missing, and the slot goes to the empty ones. All that was got is used, so that nothing idles in between.
  */
-static void slots_fill(struct virtio_net *net, const struct receive_slot *slots, unsigned count,
-                       unsigned messages, unsigned pages)
+static __attribute__((cold)) void slots_fill(struct virtio_net *net, const struct receive_slot *slots,
+                                             unsigned count, unsigned messages, unsigned pages)
 {
     struct receive *receive = &net->receive;
     struct message *message[BATON_BATCH];
@@ -62,7 +62,7 @@ static void slots_fill(struct virtio_net *net, const struct receive_slot *slots,
 }
 
 /* Another try for slots that stayed empty because a pool was dry. Returns how many are posted now. */
-static unsigned slots_retry(struct virtio_net *net)
+static __attribute__((cold)) unsigned slots_retry(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;
     struct receive_slot slots[BATON_BATCH];

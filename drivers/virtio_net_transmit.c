@@ -36,7 +36,7 @@ bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64
  * Any number of pieces, with inline data or without; the device's header lies apart. All slots share that one, of zeros: no offload
  * is asked of the device.
  */
-static __attribute__((noinline)) void
+static __attribute__((noinline, cold)) void
 descriptors_apart(const struct virtio_net *net, struct transmit_table *table, const struct message *message)
 {
     const struct baton_message *abi = &message->abi;
@@ -179,7 +179,7 @@ static unsigned messages_send(struct virtio_net *net)
 /* ---- Station 10: back to the pools ---- */
 
 /* Of a message with more pieces than one: all pages, at once. */
-static __attribute__((noinline)) void pieces_release(const struct baton_message *abi)
+static __attribute__((noinline, cold)) void pieces_release(const struct baton_message *abi)
 {
     uint32_t pages[BATON_PIECES];
 

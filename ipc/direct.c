@@ -99,8 +99,9 @@ static __attribute__((noinline)) bool pages_give(struct service *service, struct
     return false;
 }
 
-INLINE bool fill(struct service *service, struct message *message, const struct baton_message *from,
-                 uint32_t source, unsigned how, const struct space *to)
+static __attribute__((noinline)) bool fill(struct service *service, struct message *message,
+                                           const struct baton_message *from, uint32_t source, unsigned how,
+                                           const struct space *to)
 {
     struct plain_header header;
 
@@ -127,8 +128,8 @@ INLINE bool fill(struct service *service, struct message *message, const struct 
 }
 
 /* The message is filled, and has its sender's pages beside it. */
-static int64_t send_by_value(struct service *service, struct port *port, struct message *message,
-                             const uint64_t *args)
+static __attribute__((noinline, cold)) int64_t send_by_value(struct service *service, struct port *port,
+                                                             struct message *message, const uint64_t *args)
 {
     struct message *original = message->original;
 
@@ -270,8 +271,8 @@ INLINE void note_taken(const struct service *service)
 }
 
 /* What the port gave; or what the call in full makes of it. */
-static int64_t take(struct service *service, struct baton_message *to, struct message *message,
-                    const uint64_t *args)
+static __attribute__((noinline)) int64_t take(struct service *service, struct baton_message *to,
+                                              struct message *message, const uint64_t *args)
 {
     note_taken(service);
     if (!LIKELY(is_plain(message)))
@@ -307,8 +308,9 @@ INLINE bool park(uint64_t deadline, struct thread *next)
 }
 
 /* Waits for a message by the port, or directly to where the service wants it. The turn of `next` comes in any case. */
-INLINE int64_t receive_wait(struct service *service, struct port *port, struct baton_message *to,
-                            const uint64_t *args, struct thread *next)
+static __attribute__((noinline)) int64_t receive_wait(struct service *service, struct port *port,
+                                                      struct baton_message *to, const uint64_t *args,
+                                                      struct thread *next)
 {
     uint64_t deadline = args[4] == BATON_FOREVER ? UINT64_MAX : timer_deadline(args[4]);
     struct thread *self = thread_self();
@@ -463,7 +465,8 @@ int64_t direct_reply(struct service *service, const uint64_t *args)
 }
 
 /* In two, as the service could have done it. */
-static __attribute__((noinline)) int64_t reply_then_receive(struct service *service, const uint64_t *args)
+static __attribute__((noinline, cold)) int64_t reply_then_receive(struct service *service,
+                                                                  const uint64_t *args)
 {
     const uint64_t reply[] = {args[2], args[1], args[3] & BATON_TRUSTED};
     const uint64_t receive[] = {args[0], args[1], 0, args[3] & ~BATON_TRUSTED, args[4]};

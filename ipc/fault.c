@@ -88,7 +88,7 @@ static void report_address(const struct service *service, uint64_t address)
                   owner ? owner->name : "");
 }
 
-static void violation(struct trapframe *frame, const char *what, bool with_address)
+static __attribute__((cold)) void violation(struct trapframe *frame, const char *what, bool with_address)
 {
     struct service *service = thread_self()->service;
 

@@ -37,10 +37,6 @@ _Static_assert(offsetof(struct baton_message, inline_offset) == 4 &&
 /* A piece as one word: page, offset and flags, length. */
 typedef uint64_t plain_piece __attribute__((may_alias));
 
-/* Bytes at any address, as one load and one store of so many. */
-typedef uint64_t plain_word __attribute__((aligned(1), may_alias));
-typedef uint32_t plain_half __attribute__((aligned(1), may_alias));
-
 /* A word of a service's memory, which it may be changing: read once. */
 INLINE uint64_t plain_word_read(const void *word)
 {
@@ -104,45 +100,12 @@ INLINE void plain_pairs_copy(uint8_t *to, const uint8_t *from, unsigned count)
         ((struct plain_pair *)to)[i] = ((const struct plain_pair *)from)[i];
 }
 
-/* Less than a pair. */
-INLINE void plain_rest_copy(uint8_t *to, const uint8_t *from, unsigned length)
-{
-    if (length >= 8) {
-        plain_word first = *(const plain_word *)from, last = *(const plain_word *)(from + length - 8);
-        *(plain_word *)to = first;
-        *(plain_word *)(to + length - 8) = last;
-    } else if (length >= 4) {
-        plain_half first = *(const plain_half *)from, last = *(const plain_half *)(from + length - 4);
-        *(plain_half *)to = first;
-        *(plain_half *)(to + length - 4) = last;
-    } else {
-        for (unsigned i = 0; i < length; i++)
-            to[i] = from[i];
-    }
-}
-
 /*
  * Up to BATON_INLINE_BYTES, and no other byte: an object holds what is left of other services' messages. Of any length the front and
- * the end are copied, which overlap in the middle: no loop. Costs about the same with 60 bytes as with 64.
+ * the end are copied, which overlap in the middle: no loop. Costs about the same with 60 bytes as with 64. One copy
+ * of it in the image: inlined at each place it would be 2 KB.
  */
-INLINE void plain_bytes_copy(uint8_t *to, const uint8_t *from, unsigned length)
-{
-    uint8_t *to_end = to + length;
-    const uint8_t *from_end = from + length;
-
-    if (length > 64) {
-        plain_pairs_copy(to, from, 4);
-        plain_pairs_copy(to_end - 64, from_end - 64, 4);
-    } else if (length > 32) {
-        plain_pairs_copy(to, from, 2);
-        plain_pairs_copy(to_end - 32, from_end - 32, 2);
-    } else if (length >= 16) {
-        plain_pairs_copy(to, from, 1);
-        plain_pairs_copy(to_end - 16, from_end - 16, 1);
-    } else {
-        plain_rest_copy(to, from, length);
-    }
-}
+void plain_bytes_copy(uint8_t *to, const uint8_t *from, unsigned length);
 
 /* The inline bytes in use, and no others. */
 INLINE void plain_inline_copy(struct baton_message *to, const struct baton_message *from, uint64_t shape)

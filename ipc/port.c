@@ -299,7 +299,7 @@ static __attribute__((noinline)) bool sent_tell(struct port *port)
 }
 
 /* Says to the port that so many pages were not queued after all; false, for whoever cannot send. */
-static __attribute__((noinline)) bool not_sent(struct port *port, uint32_t pages)
+static __attribute__((noinline, cold)) bool not_sent(struct port *port, uint32_t pages)
 {
     __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
     return false;

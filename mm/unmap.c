@@ -271,7 +271,7 @@ void unmap_complete(uint32_t page, struct unmap_record *record)
     ledger_note(cpu, LEDGER_COMPLETE, 0, page, 1);
 }
 
-void unmap_complete_all(struct unmap_record *const *records, unsigned count)
+__attribute__((cold)) void unmap_complete_all(struct unmap_record *const *records, unsigned count)
 {
     uint64_t tables = 0;
 
