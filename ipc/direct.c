@@ -373,8 +373,9 @@ INLINE struct thread *receiver_waiting(const struct cpu *cpu, const struct port 
     /* Threads are never gone. One that waits on another CPU has another number; so has one that is moving there. */
     struct thread *thread = __atomic_load_n(&port->receiver_last, __ATOMIC_RELAXED);
 
-    if (!thread || thread->cpu != cpu->number || thread->direct_port != port || !thread->direct ||
-        !empty(port) || __atomic_load_n(&port->closed, __ATOMIC_RELAXED))
+    if (!thread || __atomic_load_n(&thread->cpu, __ATOMIC_ACQUIRE) != cpu->number ||
+        thread->direct_port != port || !thread->direct || !empty(port) ||
+        __atomic_load_n(&port->closed, __ATOMIC_RELAXED))
         return NULL;
     return thread;
 }

@@ -73,6 +73,9 @@ unsigned lend_send(struct thread *thread, const uint64_t *list, struct message *
     for (; done < count && lent < end; done++) {
         struct message *message =
             (void *)(plain_word_read(&list[done]) - __builtin_offsetof(struct message, abi));
+        /* NULL is what a place has that was sent: it is no object, whatever address the service makes of it */
+        if (!LIKELY(message))
+            break;
         if (!LIKELY(*lent == message) && (lent = lent_find(lent, end, message)) == end)
             break;
         uint64_t shape = plain_word_read(&message->abi);

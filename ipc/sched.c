@@ -414,7 +414,8 @@ void sched_move(unsigned to)
     self->tls = arch_sysreg_read(tpidr_el0);
     sched_table_forget(self);
     current_set(cpu, cpu->idle);
-    self->cpu = to;
+    /* Release: else who finds it here by a port (ipc/direct.c) may see that it waits where it waited before */
+    __atomic_store_n(&self->cpu, to, __ATOMIC_RELEASE);
     __atomic_store_n(&self->leaving, 1, __ATOMIC_RELAXED); /* seen with the thread: pushing it is a release */
     sched_push_remote(self);
     /* Not to the next in line: it may come from the CPU to which we go, and that one may wait for us already */

@@ -4,10 +4,10 @@ import os
 import pathlib
 import tempfile
 
-from tools import bench_forward, bench_ipc, bench_options, bench_plot, bench_stations, build, setup
+from tools import bench_forward, bench_ipc, bench_options, bench_plot, bench_small, bench_stations, build, setup
 from tools.common import Failure, run, say
 
-ALL = {module.NAME: module for module in (bench_ipc, bench_forward, bench_stations)}
+ALL = {module.NAME: module for module in (bench_ipc, bench_forward, bench_stations, bench_small)}
 
 
 def write_json(file, results):

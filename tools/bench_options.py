@@ -47,7 +47,7 @@ def size(text):
 
 def add(parser):
     parser.add_argument("names", metavar="NAME", nargs="*",
-                        help="which measurements: ipc, forward, stations (without one: all there are)")
+                        help="which measurements: ipc, forward, stations, small (without one: all there are)")
     parser.add_argument("--json", metavar="FILE", help="write what was measured to a file")
     parser.add_argument("--plot", metavar="FOLDER",
                         help="draw it, as SVG files in this folder; python3-matplotlib is installed for that when it is missing")

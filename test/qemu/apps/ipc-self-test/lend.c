@@ -3,6 +3,8 @@
 #include "test/qemu/apps/ipc-self-test/tester.h"
 
 #define COUNT 3
+/* What the kernel has before a message in its object (ipc/message.h): this address is that of the message in an object at NULL. */
+#define BEFORE_A_MESSAGE UINT64_C(32)
 static struct baton_message buffers[BATON_BATCH], back;
 static struct baton_message *list[BATON_BATCH];
 static bool trusted, one_cpu;
@@ -65,8 +67,11 @@ static void send_on(bool page)
     }
     CHECK(send_one(first) == 1);
     comes_back(page, 0);
-    if (trusted && (!page || one_cpu))
+    if (trusted && (!page || one_cpu)) {
+        struct baton_message *nothing[] = {(struct baton_message *)BEFORE_A_MESSAGE};
         CHECK(send_one(first) == BATON_EFAULT);
+        CHECK(baton_send_batch(partner, nothing, 1, 0, BATON_NO_WAIT) == BATON_EFAULT);
+    }
     others[0]->type = others[1]->type = ECHO_SIDE;
     CHECK(baton_send_batch(partner, others, 2, 0, BATON_FOREVER) == 2);
     comes_back(page, 2);
