@@ -13,29 +13,26 @@ ENOUGH = 64            # MiB, in which all goes well
 FRAMES = 2000
 
 
-def instructions_until_first(preset, placement):
+def instructions_until_first(guest):
     """All that is executed until a station has sent one frame to another: the stations' first words are in it."""
-    guest = baton_guest.Baton("switch", placement, preset)
-    guest.prepare()
     one = rig.Rig(guest, 1, counting=True)
     try:
         trial.check_frames(trial.generate(one.ends, "60", frames=1))
         with socket.socket(socket.AF_UNIX) as counter:
             counter.connect(str(one.counter))
             counter.sendall(b"c")
-            return int(counter.makefile().readline()), guest.image.stat().st_size
+            return int(counter.makefile().readline())
     finally:
         one.close()
 
 
-def forwards(preset, placement, cpus, memory):
+def forwards(guest, cpus, memory):
     """None: it boots with so many MiB and loses no frame; else why not."""
-    guest = baton_guest.Baton("switch", placement, preset, memory)
-    guest.prepare()
+    guest.memory = memory
     try:
         one = rig.Rig(guest, cpus)
     except Failure as why:
-        return rig.brief(why)
+        return next((line.strip("| ") for line in str(why).splitlines() if "panic: " in line), rig.brief(why))
     try:
         trial.run(one, "imix", "both", frames=FRAMES, window=256)
         return None
@@ -45,15 +42,15 @@ def forwards(preset, placement, cpus, memory):
         one.close()
 
 
-def least(preset, placement, cpus):
+def least(guest, cpus):
     """By halving: (MiB that are enough, why one less is not)."""
-    low, high, reason = 0, ENOUGH, "there must be some"
-    why = forwards(preset, placement, cpus, ENOUGH)
-    if why:
-        raise Failure(f"the switch does not forward with {ENOUGH} MiB: {why}")
+    low, high = 0, ENOUGH
+    reason = forwards(guest, cpus, ENOUGH)
+    if reason:
+        raise Failure(f"the switch does not forward with {ENOUGH} MiB: {reason}")
     while high - low > 1:
         middle = (low + high) // 2
-        why = forwards(preset, placement, cpus, middle)
+        why = forwards(guest, cpus, middle)
         say(f"{middle} MiB, {cpus} CPUs: {why or 'enough'}")
         if why:
             low, reason = middle, why
@@ -63,9 +60,10 @@ def least(preset, placement, cpus):
 
 
 def measure(options, preset):
-    placement = options.placement or "isolated"
-    instructions, size = instructions_until_first(preset, placement)
-    memory = {cpus: least(preset, placement, cpus) for cpus in options.cpus or CPUS}
+    guest = baton_guest.Baton("switch", options.placement or "isolated", preset)
+    guest.prepare()
+    size, instructions = guest.image.stat().st_size, instructions_until_first(guest)
+    memory = {cpus: least(guest, cpus) for cpus in options.cpus or CPUS}
     rows = [["image", f"{size:,} bytes"], ["entry to the first forwarded frame", f"{instructions:,} instructions"]]
     rows += [[f"least memory, {cpus} CPU{'s' if cpus > 1 else ''}", f"{mib} MiB"] for cpus, (mib, _) in memory.items()]
     print(*table.rows(["the switch", ""], rows, 1), sep="\n")

@@ -1,7 +1,10 @@
 """How little it takes: the size of the image, the instructions of a boot, the memory."""
+import json
+import subprocess
+
 import pytest
 
-from building import insn_plugin
+from building import ROOT, insn_plugin
 from naming import named
 from traffic import assert_all_arrived, assert_pages_conserved, through
 
@@ -41,3 +44,16 @@ def test_memory(boot, switch, cpus, transport):
     assert_all_arrived(through(machine, frames=2000, size="60,512,1514"))
     assert_pages_conserved(before, machine.quiet_stats())
     machine.halt()
+
+
+@named("small-bench")
+def test_bench(tmp_path):
+    """`./baton bench small`: the three figures, of which each is within its limit; one MiB less than the least ends with a reason."""
+    file = tmp_path / "small.json"
+    done = subprocess.run([ROOT / "baton", "bench", "small", "--cpus", "1", "--json", file], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=250)
+    assert done.returncode == 0 and "least memory, 1 CPU" in done.stdout, done.stdout
+    found = json.loads(file.read_text())
+    assert found["image_bytes"] <= IMAGE_LIMIT and found["instructions_to_first_frame"] <= BOOT_LIMIT
+    (memory,) = found["least_memory"]
+    assert memory["mib"] <= 16 and memory["one_less"], memory
