@@ -42,9 +42,10 @@ if(NOT BATON_HOST)
     set_property(CACHE BATON_CODE_MODEL PROPERTY STRINGS tiny small)
 
     # The kernel leaves the FP registers to the services. -fbuiltin after -ffreestanding: small copies are inlined. Functions begin
-    # anywhere: at every 16 bytes, as for speed, an image would be 2 KB larger.
+    # anywhere: at every 16 bytes, as for speed, an image would be 2 KB larger. Nor does GCC fill up in front of loops (clang does not).
     set(BATON_KERNEL_FLAGS ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} -mgeneral-regs-only -ffreestanding -fbuiltin
-                           -falign-functions=4 -mcmodel=${BATON_CODE_MODEL})
+                           -falign-functions=4 -mcmodel=${BATON_CODE_MODEL}
+                           "$<$<C_COMPILER_ID:GNU>:-fno-align-jumps;-fno-align-loops>")
 
     set(BATON_SERVICE_FLAGS
         ${BATON_COMMON_FLAGS} ${BATON_TARGET_FLAGS} -ftls-model=local-exec -ffunction-sections -fdata-sections

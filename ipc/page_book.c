@@ -91,34 +91,6 @@ static void piece_narrow(struct baton_piece *piece, struct sums *sums, uint32_t 
     sums->bytes -= front + back;
 }
 
-/*
- * Pages from the pool are bound from the start, whole. This and pages_free_untouched() are most of what a big message costs that
- * nobody looks at, so they are written to be short.
- */
-static void pages_take_bound(const uint32_t *pages, unsigned count, uint32_t book, struct baton_piece *list)
-{
-    const uint64_t taken = STATE_OWNER(PAGE_BOUND) | STATE_TOTAL(1) | STATE_FILLER(PAGE_NOBODY);
-    const struct bound bound = {.book = book, .touched = UNTOUCHED, .length = PAGE_SIZE};
-    struct page *const table = page_table;
-    union binding *const bindings = page_bindings;
-    uint64_t now = arch_counter_peek();
-
-    for (const uint32_t *end = pages + count; pages < end; list++) {
-        const uint32_t number = *pages++;
-        struct page *page = &table[number];
-        uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
-        bindings[number].bound = bound; /* first: the page may have been another book's before (book 2) */
-        do {
-            state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
-            invariant(!(state & (STATE_TOTAL(0xffff) | STATE_PENDING)), "page 1, 4");
-            next = (state & STATE_CACHED) | taken;
-        } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELEASE,
-                                              __ATOMIC_RELAXED));
-        page_note_change(page, now);
-        *list = (struct baton_piece){.page = number, .length = PAGE_SIZE};
-    }
-}
-
 /* Pages that were not used after all. */
 static void pages_return(const uint32_t *pages, unsigned count)
 {
@@ -147,7 +119,7 @@ static int book_make(struct space *space, unsigned count, uint32_t bytes)
     struct baton_book *list = list_open(page);
     struct sums *sums = &page_bindings[pages[count]].sums;
     *sums = (struct sums){.bytes = (uint32_t)(count * PAGE_SIZE), .touched = LAST, .count = (uint16_t)count};
-    pages_take_bound(pages, count, pages[count], list->piece);
+    bounds_take(pages, count, pages[count], list->piece);
     if (bytes & PAGE_MASK)
         piece_narrow(&list->piece[count - 1], sums, 0, sums->bytes - bytes);
     uint64_t state = list_close(page, list, STATE_FILLER(PAGE_NOBODY) | STATE_BOOK);
@@ -426,30 +398,6 @@ int book_trim(struct space *space, uint32_t number, uint32_t front, uint32_t bac
 
 /* ---- The end of a book ---- */
 
-/* Nobody has mapped them while they were bound, and nothing of them is pending: they go to the pool as they are. */
-static void pages_free_untouched(const struct baton_piece *list, unsigned count, unsigned space)
-{
-    struct page *const table = page_table;
-    uint32_t freed[BATON_BATCH];
-    uint64_t handed = page_handed(arch_counter_peek(), space);
-
-    for (unsigned i = 0; i < count; i++) {
-        struct page *page = &table[freed[i] = list[i].page];
-        uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED), next;
-        do {
-            state &= ~STATE_LOCK; /* whoever looks under the lock finds no slot of its own and lets go */
-            next = state & ~(STATE_OWNER(63) | STATE_TOTAL(0xffff));
-        } while (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_RELEASE,
-                                              __ATOMIC_RELAXED));
-        page_note_handed(page, handed);
-    }
-    for (unsigned i = 0; ledger_noting(cpu_self()) && i < count; i++) {
-        ledger_note(cpu_self(), LEDGER_RELEASE, space, freed[i], 0);
-        ledger_note(cpu_self(), LEDGER_FREED, 0, freed[i], 0);
-    }
-    pool_give(&page_pool, freed, count);
-}
-
 static void pages_free_touched(const struct baton_piece *list, unsigned count, unsigned space,
                                const struct space *keeper)
 {
@@ -468,7 +416,7 @@ void book_dissolve(struct page *book, unsigned space, const struct space *keeper
     for (uint32_t done = 0; done < sums->count; done += BATON_BATCH) {
         unsigned part = sums->count - done < BATON_BATCH ? sums->count - done : BATON_BATCH;
         if (sums->touched == LAST)
-            pages_free_untouched(list->piece + done, part, space);
+            bounds_free_untouched(list->piece + done, part, space);
         else
             pages_free_touched(list->piece + done, part, space, keeper);
     }

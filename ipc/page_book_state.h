@@ -76,4 +76,10 @@ uint64_t bound_state(const struct bound *bound, const struct space *space, uint6
  */
 void bounds_free(const uint32_t *pages, unsigned count, unsigned space, const struct space *keeper);
 
+/* Pages from the pool are bound from the start, whole: those of `list`, a new one, of `book`. */
+void bounds_take(const uint32_t *pages, unsigned count, uint32_t book, struct baton_piece *list);
+
+/* Nobody has mapped them while they were bound, and nothing of them is pending: they go to the pool as they are. */
+void bounds_free_untouched(const struct baton_piece *list, unsigned count, unsigned space);
+
 #endif

@@ -138,7 +138,7 @@ static bool sent_out(uint32_t number)
 }
 
 /* Pages that are not simply ready again: shared, mapped, some service's own, or more than devices need. */
-static __attribute__((noinline)) void sent_out_else(const uint32_t *pages, unsigned count)
+static __attribute__((noinline, cold)) void sent_out_else(const uint32_t *pages, unsigned count)
 {
     uint32_t freed[BATON_BATCH];
     unsigned free = 0;

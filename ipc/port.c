@@ -333,7 +333,7 @@ bool port_send_one(struct port *port, struct message *message)
 }
 
 /* What follows a message out of the port, when somebody waits for a place, or has been charged for it. */
-static __attribute__((noinline)) struct message *taken_tell(struct port *port, struct message *message)
+static __attribute__((noinline, cold)) struct message *taken_tell(struct port *port, struct message *message)
 {
     service_taken(&message, 1);
     waiters_wake(&port->senders);

@@ -209,7 +209,7 @@ bool unmap_through(struct unmap_record *record)
     return true;
 }
 
-void unmap_ring(const struct unmap_record *record)
+__attribute__((cold)) void unmap_ring(const struct unmap_record *record)
 {
     uint32_t set = 0;
 
@@ -306,7 +306,7 @@ void unmap_refresh(struct table *table, uint32_t page)
     cpu_self()->counters[COUNT_TLB_BARRIERS]++;
 }
 
-void unmap_settle(void)
+__attribute__((cold)) void unmap_settle(void)
 {
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
         uint64_t flags = arch_irq_save();
