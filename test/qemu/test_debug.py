@@ -1,6 +1,7 @@
 """The commands that `./baton debug` adds to gdb, on a guest that was stopped in the middle of its work."""
 import re
 import subprocess
+import time
 
 from building import ROOT
 from naming import named
@@ -9,6 +10,10 @@ FRAME = bytes([2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(range(18
 
 
 def gdb(machine, elf, *commands):
+    # A guest that is stopped at its entry says nothing by which we could know that QEMU listens; without, gdb shows the file's zeros.
+    end = time.monotonic() + 20
+    while not (machine.folder / "gdb").exists() and time.monotonic() < end:
+        time.sleep(0.02)
     words = ["gdb-multiarch", "-q", "-batch", "-nx", "-ex", "set confirm off", "-ex",
              f"target remote {machine.folder / 'gdb'}", "-ex", f"source {ROOT / 'tools/gdb/baton.py'}"]
     for command in commands:
@@ -16,6 +21,7 @@ def gdb(machine, elf, *commands):
     done = subprocess.run([*words, elf], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=60)
     parts = re.split(r"^== (.*)\n", done.stdout, flags=re.MULTILINE)
+    assert not re.search("No such file|could not connect", done.stdout, re.IGNORECASE), done.stdout
     assert done.returncode == 0 and "Traceback" not in done.stdout and "Error" not in done.stdout, done.stdout
     return dict(zip(parts[1::2], parts[2::2]))
 

@@ -65,12 +65,12 @@ def test_console(boot, switch):
 @pytest.mark.parametrize("cpus", [2, 4])
 def test_other_cpu(boot, switch, cpus):
     machine = boot(switch, cpus=cpus, gic=2 if cpus == 2 else 3, shared_memory=True).wait_ready()
-    overwrite(machine, switch, "page_filled", UNDEFINED)
+    overwrite(machine, switch, "port_send", UNDEFINED)
     start = machine.mark()
     machine.port(1).send(bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5]) + bytes(200))
     text = report(machine, start)
     assert re.search(r"^  on CPU 1$", text, re.MULTILINE)
-    assert re.search(r"^  at 0x[0-9a-f]+ page_filled\+0x0$", text, re.MULTILINE)
+    assert re.search(r"^  at 0x[0-9a-f]+ port_send\+0x0$", text, re.MULTILINE)
     assert "in service net1," in text
     assert_dead(machine)
 

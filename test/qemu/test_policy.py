@@ -201,7 +201,9 @@ def test_circle(boot, build, policy, tlb):
             assert counts["broadcast"] == 0
             assert bool(counts["ipi"]) == (unmaps(counts) > 0)
         else:
-            assert counts["ipi"] <= FEW + rounds // 100  # rings that hurry a freed page on (ipc/page_limbo.h)
+            # Rings that hurry a freed page on (ipc/page_limbo.h): a CPU that idles has no tick of its own. One at most in two ticks,
+            # and so few of the rounds; with tlb=ipi it is several in each round.
+            assert counts["ipi"] <= FEW + rounds // 20
     circle.machine.halt()
 
 

@@ -140,7 +140,7 @@ class Page(Shown):
         if not fields["total"]:
             print("  free")
         flags = [name for name in ("locked", "shared", "cached", "device") if fields[name]]
-        previous = int(page["previous"])
+        previous = int(page["handed"]) & 63  # when is above: page_handed()
         print(f"  carries bytes {fields['start']} to {fields['end']}; "
               f"filled by {'nobody' if fields['filler'] == PAGE_NOBODY else 'space ' + space_name(fields['filler'])}; "
               f"before: {'nobody' if previous == PAGE_NOBODY else 'space ' + space_name(previous)}"
@@ -157,11 +157,12 @@ class Pages(Shown):
             return
         size = value("page_table").dereference().type.sizeof
         offset = int(gdb.parse_and_eval("(unsigned long)&((struct page *)0)->state"))
+        ready = int(gdb.parse_and_eval("(unsigned long)&((struct page *)0)->ready"))  # for a device: nobody's (ipc/page_device.h)
         memory = gdb.selected_inferior().read_memory(int(value("page_table")), count * size).tobytes()
         for which in range(count):
             at = which * size + offset
             state = int.from_bytes(memory[at:at + 8], "little")
-            owner = -2 if not state >> 10 & 0xFFFF else -1 if state >> 1 & 1 else state >> 4 & 63
+            owner = -2 if memory[which * size + ready] or not state >> 10 & 0xFFFF else -1 if state >> 1 & 1 else state >> 4 & 63
             found[owner] = found.get(owner, 0) + 1
         names = {-2: "free", -1: "several spaces"}
         rows(["pages", "owner"], [[found[owner], names.get(owner) or f"space {space_name(owner)}"]
