@@ -4,6 +4,7 @@ A router under test, with its configuration file, and the far ends of its interf
 Interface n of the router has the link-layer address ROUTER[n] and the addresses 10.0.n.1/24 and 2001:db8:n::1/64; behind it
 is the station HOST[n] at 10.0.n.2 and 2001:db8:n::2, as the generator (generator.c, --routed) has them.
 """
+import contextlib
 import socket
 import time
 
@@ -11,7 +12,7 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from harness import wait_until
+from harness import Machine, wait_until
 from traffic import assert_pages_conserved, by_name
 
 ROUTER = [f"52:54:00:00:00:{n + 1:02x}" for n in range(4)]
@@ -143,6 +144,24 @@ class Bench:
         assert len(quote) >= min(len(sent), packet.ihl * 4 + 8 if packet.ihl else 28) and sent.startswith(quote), \
             "4.3.2.3: at least the header and 8 bytes are quoted, as they came"
         return frame
+
+
+@contextlib.contextmanager
+def shared_bench(image, folder, text=CONFIG, bench=Bench):
+    """A router with three interfaces that all tests of a file use, one after the other."""
+    machines = []
+
+    def boot(image, **settings):
+        machines.append(Machine(image, **settings))
+        machines[-1].start()
+        return machines[-1]
+
+    try:
+        yield bench(start(boot, image, folder, text, nics=3, cpus=2))
+    finally:
+        for machine in machines:
+            machine.kill()
+
 
 
 def undisturbed(bench, request):

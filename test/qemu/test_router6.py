@@ -12,9 +12,9 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from building import insn_plugin
-from harness import Machine, wait_until
+from harness import wait_until
 from naming import named
-from routing import HOST, ROUTER, start, undisturbed
+from routing import HOST, ROUTER, shared_bench, start, undisturbed
 from routing6 import (ALL_NODES, ALL_NODES_LINK, ALL_ROUTERS, ALL_ROUTERS_LINK, CONFIG6, HOST_LOCAL, LINK_LOCAL, MTU2, TWO6,
                       Bench6, checksum_good, datagram6, group_of, host, own)
 from test_instructions import FRAMES as COUNTED
@@ -31,18 +31,8 @@ def image(build):
 
 @pytest.fixture(scope="module")
 def shared(image, tmp_path_factory):
-    machines = []
-
-    def boot(image, **settings):
-        machines.append(Machine(image, **settings))
-        machines[-1].start()
-        return machines[-1]
-
-    try:
-        yield Bench6(start(boot, image, tmp_path_factory.mktemp("router6"), CONFIG6, nics=3, cpus=2))
-    finally:
-        for machine in machines:
-            machine.kill()
+    with shared_bench(image, tmp_path_factory.mktemp("router6"), CONFIG6, bench=Bench6) as bench:
+        yield bench
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
-from harness import Machine, wait_until
+from harness import wait_until
 from naming import named
-from routing import HOST, ROUTER, TWO, Bench, datagram, start, undisturbed
+from routing import HOST, ROUTER, TWO, datagram, shared_bench, undisturbed
 from routing6 import TWO6, datagram6
 
 ROUNDS = 40
@@ -57,18 +57,8 @@ neighbor 10.0.2.2 {HOST[2]} net2
 
 @pytest.fixture(scope="module")
 def shared(build, tmp_path_factory):
-    machines = []
-
-    def boot(image, **settings):
-        machines.append(Machine(image, **settings))
-        machines[-1].start()
-        return machines[-1]
-
-    try:
-        yield Bench(start(boot, build.image("router"), tmp_path_factory.mktemp("router"), TWO + TWO6 + THIRD, nics=3, cpus=2))
-    finally:
-        for machine in machines:
-            machine.kill()
+    with shared_bench(build.image("router"), tmp_path_factory.mktemp("router"), TWO + TWO6 + THIRD) as bench:
+        yield bench
 
 
 @pytest.fixture

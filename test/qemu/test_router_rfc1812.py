@@ -7,27 +7,17 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, IPOption_RR, IP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
-from harness import Machine, wait_until
+from harness import wait_until
 from naming import named
-from routing import HOST, MTU2, ROUTER, Bench, datagram, start, undisturbed
+from routing import HOST, MTU2, ROUTER, datagram, shared_bench, undisturbed
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
 @pytest.fixture(scope="module")
 def shared(build, tmp_path_factory):
-    machines = []
-
-    def boot(image, **settings):
-        machines.append(Machine(image, **settings))
-        machines[-1].start()
-        return machines[-1]
-
-    try:
-        yield Bench(start(boot, build.image("router"), tmp_path_factory.mktemp("router"), nics=3, cpus=2))
-    finally:
-        for machine in machines:
-            machine.kill()
+    with shared_bench(build.image("router"), tmp_path_factory.mktemp("router")) as bench:
+        yield bench
 
 
 @pytest.fixture
