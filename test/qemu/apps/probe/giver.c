@@ -112,50 +112,53 @@ static void bounce(int port, struct baton_message *message)
     must("back", baton_receive(baton_port_find(giver_name), message, flags, BATON_FOREVER));
 }
 
-static void give(int port, uint64_t flags)
+static void give(int port, struct baton_message *message, uint64_t flags)
 {
-    struct baton_message message, other;
+    struct baton_message other;
 
-    pages_message(&message);
     switch ((enum way)current.way) {
     case CALLED:
-        must("call", baton_rpc(port, &message, &other, flags, BATON_FOREVER));
+        must("call", baton_rpc(port, message, &other, flags, BATON_FOREVER));
         return;
     case REPLIED:
         must("request", baton_receive(baton_port_find(giver_name), &other, 0, BATON_FOREVER));
-        must("reply", baton_reply(other.reply, &message, flags));
+        must("reply", baton_reply(other.reply, message, flags));
         return;
     case RELEASED:
-        must("release", baton_message_free(&message));
+        must("release", baton_message_free(message));
         return;
     case DUPLICATED:
-        must("duplicate", baton_send(port, &message, flags | BATON_DUPLICATE, BATON_FOREVER));
+        must("duplicate", baton_send(port, message, flags | BATON_DUPLICATE, BATON_FOREVER));
         return;
     case SHARED:
-        must("share", baton_send(port, &message, flags | BATON_DUPLICATE, BATON_FOREVER));
+        must("share", baton_send(port, message, flags | BATON_DUPLICATE, BATON_FOREVER));
         break;
     case BOUNCED:
-        bounce(port, &message);
+        bounce(port, message);
         break;
     default:
         break;
     }
-    must("send", baton_send(port, &message, flags, BATON_FOREVER));
+    must("send", baton_send(port, message, flags, BATON_FOREVER));
 }
 
-/* The receiver is told what comes; then it comes. */
+/*
+ * The receiver is told what comes; then it comes. The message is made before: it may need a page more, for its book, and a
+ * receiver that hunts for pages that are given up takes every free one from the notice on.
+ */
 static void play(void)
 {
     static const char *const names[RECEIVERS] = {"taker", "insider", "middle"};
     int port = baton_port_find(names[current.way == FORWARDED ? MIDDLE : current.receiver]);
-    struct baton_message message;
+    struct baton_message message, notice;
 
-    baton_message_init(&message, 0);
-    message.type = NOTICE;
-    message.tag = round_tag(current);
-    baton_message_append(&message, pages, (uint32_t)(page_count * sizeof pages[0]));
-    must("notice", baton_send(port, &message, 0, BATON_FOREVER));
-    give(port, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0);
+    pages_message(&message);
+    baton_message_init(&notice, 0);
+    notice.type = NOTICE;
+    notice.tag = round_tag(current);
+    baton_message_append(&notice, pages, (uint32_t)(page_count * sizeof pages[0]));
+    must("notice", baton_send(port, &notice, 0, BATON_FOREVER));
+    give(port, &message, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0);
     __atomic_store_n(&sent_at, baton_time_ns(), __ATOMIC_RELAXED);
 }
 
