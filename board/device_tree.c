@@ -48,7 +48,7 @@ size_t device_tree_size(void)
     return fdt_totalsize(tree);
 }
 
-static bool node_okay(int node)
+bool device_tree_okay(int node)
 {
     const char *status = device_tree_string(node, "status");
 
@@ -59,7 +59,7 @@ int device_tree_next(int after, const char *compatible)
 {
     int node = fdt_node_offset_by_compatible(tree, after, compatible);
 
-    while (node >= 0 && !node_okay(node))
+    while (node >= 0 && !device_tree_okay(node))
         node = fdt_node_offset_by_compatible(tree, node, compatible);
     return node;
 }
@@ -73,7 +73,7 @@ int device_tree_path(const char *path)
 
 bool device_tree_compatible(int node, const char *compatible)
 {
-    return node >= 0 && node_okay(node) && fdt_node_check_compatible(tree, node, compatible) == 0;
+    return node >= 0 && device_tree_okay(node) && fdt_node_check_compatible(tree, node, compatible) == 0;
 }
 
 /*

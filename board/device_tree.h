@@ -27,6 +27,8 @@ int device_tree_next(int after, const char *compatible);
 /* The node at a path or alias; options behind a colon are ignored. */
 int device_tree_path(const char *path);
 bool device_tree_compatible(int node, const char *compatible);
+/* Whether a node exists in the sense above, for who walks the tree by himself. */
+bool device_tree_okay(int node);
 
 /*
  * Entry `index` of `reg`, by the cells of the node's parent, as an address of the CPU's. False when there is none, or

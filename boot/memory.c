@@ -144,7 +144,8 @@ void boot_memory_find(uint64_t image_phys)
     fdt_for_each_subnode(node, tree, device_tree_path("/"))
     {
         const char *type = device_tree_string(node, "device_type");
-        if (type && !strcmp(type, "memory"))
+        /* Not what others keep, as the RAM of the secure world */
+        if (type && !strcmp(type, "memory") && device_tree_okay(node))
             node_ranges(node, false, &mapped, ranges_unite);
     }
     for (unsigned i = 0; i < mapped.count; i++)

@@ -187,6 +187,16 @@ def test_memory_twice(boot, switch, tmp_path):
     assert pages["free"] + pages["owned"] + pages["in_flight"] == pages["total"] == 16384
 
 
+@named("boot-memory-of-others-gicv{gic}")
+@pytest.mark.parametrize("gic", [2, 3])
+def test_memory_of_others(boot, switch, gic):
+    """The tree of a machine with a secure world names its RAM too, with a status that says that it is not for us."""
+    machine = boot(switch, options=",secure=on", gic=gic, cpus=2, memory=128, transport="pci").wait_ready()
+    assert ", 128 MiB" in machine.console_text().split("\n")[0]
+    assert_all_arrived(through(machine, frames=200, window=1))
+    machine.halt()
+
+
 @named("boot-refused-device-tree-{what}")
 @pytest.mark.parametrize("what", ["cut-short", "not-one", "offsets-outside"])
 def test_damaged_tree(boot, switch, tmp_path, what):
