@@ -10,7 +10,7 @@
 static struct port ports[PORTS_MAX];
 static unsigned port_count;
 
-struct port *port_create(const char *name, struct service *receiver, uint32_t capacity)
+__attribute__((cold)) struct port *port_create(const char *name, struct service *receiver, uint32_t capacity)
 {
     invariant(capacity && !(capacity & (capacity - 1)), "port: the capacity is a power of two");
     if (port_count == PORTS_MAX || strlen(name) >= PORT_NAME)
@@ -23,7 +23,7 @@ struct port *port_create(const char *name, struct service *receiver, uint32_t ca
     return port;
 }
 
-struct port *port_find(const char *name)
+__attribute__((cold)) struct port *port_find(const char *name)
 {
     for (unsigned i = 0; i < port_count; i++)
         if (!strcmp(ports[i].name, name))
@@ -31,7 +31,7 @@ struct port *port_find(const char *name)
     return NULL;
 }
 
-unsigned port_places(void)
+__attribute__((cold)) unsigned port_places(void)
 {
     unsigned places = 0;
 
@@ -153,7 +153,7 @@ static unsigned head_take(struct port *port, struct message **messages, unsigned
 }
 
 /* Drops what is queued, while the port is closed: once it is open again, what it holds is meant for its new life. */
-static void port_drain(struct port *port)
+static __attribute__((cold)) void port_drain(struct port *port)
 {
     for (;;) {
         struct message *message = NULL;
@@ -375,7 +375,7 @@ unsigned port_depth(const struct port *port)
     return depth <= port->capacity ? depth : 0;
 }
 
-uint32_t port_close(struct port *port)
+__attribute__((cold)) uint32_t port_close(struct port *port)
 {
     __atomic_store_n(&port->closed, true, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else a sender may neither see that we close nor have its message seen by our draining
@@ -386,7 +386,7 @@ uint32_t port_close(struct port *port)
     return __atomic_exchange_n(&port->dropped, 0, __ATOMIC_RELAXED);
 }
 
-void port_open(struct port *port)
+__attribute__((cold)) void port_open(struct port *port)
 {
     spin_lock(&port->take_lock);
     __atomic_store_n(&port->closed, false, __ATOMIC_RELEASE);

@@ -12,7 +12,6 @@ What a guest is, for Baton's appliances as for those that they are compared with
     stats(machine)           {"net": [{"name", "rx_frames", "tx_frames"}, ...]} and what else it counts; None when it counts nothing
 """
 import json
-import json
 import pathlib
 import shlex
 import socket

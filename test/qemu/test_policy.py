@@ -130,6 +130,21 @@ def test_console_switch(boot, switch):
     check_switching(boot(switch, cpus=4).wait_ready())
 
 
+@named("policy-console-while-waiting")
+def test_while_waiting(boot, switch):
+    """Who waits for messages that could be lent to it meets the policy of the moment at which they come."""
+    machine = boot(switch, cpus=1, append="placement=trusted").wait_ready()
+    ports = [machine.port(number) for number in range(2)]
+    before = machine.quiet_stats()
+    Switching(machine).turn()  # to copy
+    frame = bytes([0xff] * 6 + [2, 0, 0, 0, 9, 0, 0x88, 0xb5] + [7] * (SIZE - 14))
+    ports[0].send(frame)
+    assert ports[1].receive(20) == frame
+    counts = under(before, machine.quiet_stats(), "copy")
+    assert counts["moved"] == 2 and counts["copied_bytes"] == 2 * (SIZE - INLINE), counts
+    machine.halt()
+
+
 @named("policy-console-router")
 def test_console_router(boot, build, tmp_path):
     machine = start(boot, build.image("router"), tmp_path, TWO, cpus=4, nics=[Nic(), Nic()])
