@@ -64,6 +64,7 @@ void boot_main(uint64_t tree_phys, uint64_t image_phys)
     boot_console_init(tree_phys, image_phys);
     command_line = device_tree_string(device_tree_path("/chosen"), "bootargs");
     setting_init(command_line ? command_line : "");
+    seed_boot();
     boot_cpus_find();
     boot_memory_find(image_phys);
     log_print("Baton %s (%s) %s on %s, %u CPUs, %lu MiB\n", BATON_VERSION, BATON_BUILD_ID, appliance.name,

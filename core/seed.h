@@ -1,17 +1,16 @@
 /*
  * Seeded faults: mistakes that the test build makes on purpose, one at a time, to see that a test catches
- * each. BATON_SEED is a compile definition of the test build only; without it every seed() is the constant 0.
+ * each. BATON_SEEDED is a compile definition of the test build only, which chooses its fault when it starts (test/seed.c); without
+ * it every seed() is a constant, and nothing of this is left.
  */
 #ifndef CORE_SEED_H
 #define CORE_SEED_H
 
+#include <stdbool.h>
+
 /* Bits of an ASID: 0 for as many as the CPU has. A test build has few, so that a new generation begins all the time. */
 #ifndef BATON_ASID_BITS
 #define BATON_ASID_BITS 0
-#endif
-
-#ifndef BATON_SEED
-#define BATON_SEED 0
 #endif
 
 enum seed {
@@ -31,6 +30,28 @@ enum seed {
     SEED_EPOCH_EARLY,       /* a pass is published before its barrier */
 };
 
-#define seed(which) (BATON_SEED == (which))
+#ifdef BATON_SEEDED
+/* The fault of this run; nobody writes it once the other CPUs run. */
+extern enum seed seed_chosen;
+#define seed(which) (seed_chosen == (which))
+
+/* Before anything else runs: chooses a fault by its name, "dropped-tlbi" for SEED_DROPPED_TLBI; false when there is none of that name. */
+bool seed_choose(const char *name);
+
+/* Boot: the fault that the setting seed= names, if it is given; an unknown one ends the boot. */
+void seed_boot(void);
+#else
+#define seed(which) false
+
+static inline bool seed_choose(const char *name)
+{
+    (void)name;
+    return false;
+}
+
+static inline void seed_boot(void)
+{
+}
+#endif
 
 #endif

@@ -13,6 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+SEEDED_BUILD = {"BATON_SEEDED": "ON"}  # makes the fault that it is asked for (core/seed.h), and none unless it is asked
 sys.path.insert(0, str(ROOT))
 
 from tools import compiled  # noqa: E402
@@ -69,7 +70,7 @@ class Build:
         options = dict(options or {})
         if not options:
             return BUILD / preset
-        words = "-".join(str(value) for value in options.values())
+        words = "-".join("seeded" if name == "BATON_SEEDED" else str(value) for name, value in options.items())
         return BUILD / f"{preset}-{words}"
 
     def target(self, target, preset, options=None):

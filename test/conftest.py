@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import workers
 from building import Build
 from harness import Machine
 
@@ -42,13 +43,12 @@ def pytest_collection_modifyitems(config, items):
         keep = not patterns or any(text in name for text in patterns)
         keep = keep and (item.get_closest_marker("long") is None or config.getoption("long"))
         (chosen if keep else rest).append(item)
-        if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
         # The name stands wherever pytest would print its own identification of the test.
         item.name = name
         item._nodeid = name
         item.__dict__["location"] = (name, None, name)
     items[:] = chosen
+    workers.prepare(items)
     if rest:
         config.hook.pytest_deselected(items=rest)
 
@@ -57,9 +57,14 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    config.cwd_relative_nodeid = lambda name: name  # names, never paths
+    config.cwd_relative_nodeid = lambda name: name.split("@")[0]  # names, never paths or groups
+    workers.begin(config)
     if config.getoption("list_names"):
         config.pluginmanager.unregister(name="terminalreporter")
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return workers.Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -159,7 +164,7 @@ def boot(request):
 @pytest.fixture
 def run_program():
     """run_program(path, *arguments) runs a program on the host; it must end with status 0. Returns what it printed."""
-    def run(path, *arguments, timeout=280, **environment):
+    def run(path, *arguments, timeout=800, **environment):
         import os
         done = subprocess.run([str(path), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=timeout, env={**os.environ, **environment})

@@ -17,7 +17,7 @@ Adding a test that runs a program on the host, and one that boots an image built
 
     @named("seeded-dropped-tlbi")
     def test_dropped(build, boot):
-        image = build.image("share", options={"BATON_SEED": "dropped-tlbi"})
+        machine = boot(build.image("share", SEEDED_BUILD), append="seed=dropped-tlbi")
         ...
 """
 import pytest
@@ -25,3 +25,5 @@ import pytest
 named = pytest.mark.named
 long = pytest.mark.long
 alone = pytest.mark.alone
+patient = pytest.mark.patient
+early = pytest.mark.early

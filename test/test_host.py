@@ -9,7 +9,10 @@ import subprocess
 
 import pytest
 
-from naming import long, named
+from building import SEEDED_BUILD
+from naming import early, long, named, patient
+
+pytestmark = patient
 
 UNITS = {
     "machine": "test_machine",  # the simulated machine itself finds what it is there to find
@@ -96,6 +99,7 @@ def test_threads(build, run_program, what):
 
 
 @named("host-clang")
+@early
 def test_clang(build, run_program):
     """The other compiler: its warnings are errors too, and its sanitizers see other things."""
     clang = {"CMAKE_C_COMPILER": "clang"}
@@ -112,10 +116,11 @@ def test_clang(build, run_program):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_seeded(build, run_program, seed):
     """The very same program and sequence: passes as it is, and with the fault ends by the oracle's word, not by a crash."""
-    program, sequence, words = SEEDS[seed]
-    run_program(build.host(program), SEEDED_OPERATIONS, BATON_RANDOM_SEED=str(sequence))
-    broken = subprocess.run([build.host(program, {"BATON_SEED": seed}), str(SEEDED_OPERATIONS)], timeout=280,
-                            env={**os.environ, "BATON_RANDOM_SEED": str(sequence)},
+    name, sequence, words = SEEDS[seed]
+    program = build.host(name, SEEDED_BUILD)
+    run_program(program, SEEDED_OPERATIONS, BATON_RANDOM_SEED=str(sequence))
+    broken = subprocess.run([program, str(SEEDED_OPERATIONS)], timeout=800,
+                            env={**os.environ, "BATON_RANDOM_SEED": str(sequence), "BATON_SEED": seed},
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert broken.returncode == 3, f"the fault was not caught:\n{broken.stdout[-2000:]}"
     said = re.search(r"^oracle: (.*)", broken.stdout, re.MULTILINE)

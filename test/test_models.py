@@ -10,11 +10,13 @@ import subprocess
 import pytest
 
 from building import ROOT
-from naming import named
+from naming import named, patient
+
+pytestmark = patient
 
 MODELS = {path.stem: path for path in sorted((ROOT / "test" / "model").glob("*.pml")) if path.stem != "memory"}
 MEMORY_MIB = 2000
-SECONDS = 60
+SECONDS = 600
 
 
 def head(name):

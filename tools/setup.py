@@ -102,7 +102,7 @@ PLOTTING = [Need("python3-matplotlib", "draws what was measured (--plot)", has_p
 DEBUGGER = Need("gdb-multiarch", "the debugger", has("gdb-multiarch"))
 TESTING = [
     Need("python3-pytest", "runs the tests", has_package("python3-pytest")),
-    Need("python3-pytest-xdist", "two tests at a time", has_package("python3-pytest-xdist")),
+    Need("python3-pytest-xdist", "several tests at a time", has_package("python3-pytest-xdist")),
     Need("python3-pytest-timeout", "ends a test that hangs", has_package("python3-pytest-timeout")),
     Need("python3-scapy", "makes frames", has_package("python3-scapy")),
     *HOST_COMPILER,

@@ -9,7 +9,7 @@ from tools import build, setup
 from tools.common import BUILD, ROOT, Failure, say
 
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "test"]  # Debian's own Python: that is where apt puts pytest
-WORKERS = 2
+WORKERS = 3  # two for tests of machines, one for what only computes: test/workers.py
 NOTHING_FOUND = 5  # pytest's status then
 PATIENCE = 30  # seconds that the tests get, after an interrupt, to switch their machines off
 
@@ -71,7 +71,7 @@ def main(options):
     report = BUILD / "test" / "results.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
-    say("running the tests, two at a time; each is named as it ends")
+    say("running the tests, three at a time; each is named as it ends")
     status = run_tests([*PYTEST, "-n", str(WORKERS), "--dist", "loadgroup", f"--junitxml={report}", *choice(options)])
     if not report.exists():
         print("0 passed, 1 failed", flush=True)

@@ -14,7 +14,9 @@ import subprocess
 import pytest
 
 from building import BUILD, ROOT, locked, run
-from naming import long, named
+from naming import long, named, patient
+
+pytestmark = patient
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 

@@ -508,6 +508,7 @@ int main(int argc, char **argv)
     operations = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
     seed = given ? strtoull(given, NULL, 10) : 1;
     machine_where = where;
+    machine_fault_choose(getenv("BATON_SEED"));
     printf("seed %" PRIu64 ", %" PRIu64 " operations\n", seed, operations);
     begin();
     machine_step = moment;

@@ -2,6 +2,7 @@
 #include "test/host/machine.h"
 #include "core/arch.h"
 #include "core/cpu.h"
+#include "core/seed.h"
 #include "test/host/machine_tlb.h"
 
 #include <stdarg.h>
@@ -30,6 +31,14 @@ uint64_t machine_random(uint64_t limit)
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
     return (random_state * UINT64_C(0x2545f4914f6cdd1d) >> 16) % limit;
+}
+
+void machine_fault_choose(const char *name)
+{
+    if (!name || seed_choose(name))
+        return;
+    printf("this program makes no fault called %s\n", name);
+    exit(2);
 }
 
 void machine_fail(const char *format, ...)

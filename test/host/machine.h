@@ -36,6 +36,10 @@
 /* A new machine: memory filled with a pattern, no table live, the random numbers of accesses from `seed`. */
 void machine_reset(uint64_t seed);
 
+/* The fault that the kernel's code makes from now on (core/seed.h), by its name; NULL for none. Ends the program where there is no such
+   fault, as in a build without BATON_SEEDED. */
+void machine_fault_choose(const char *name);
+
 /* Gives all memory to mm/frame.h as RAM. */
 void machine_add_ram(void);
 

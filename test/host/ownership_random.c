@@ -391,6 +391,7 @@ int main(int argc, char **argv)
 
     seed = given ? strtoull(given, NULL, 10) : 1;
     machine_where = where;
+    machine_fault_choose(getenv("BATON_SEED"));
     printf("seed %" PRIu64 ", %" PRIu64 " operations\n", seed, operations);
     begin();
     for (operation = 0; operation < operations; operation++) {

@@ -4,7 +4,9 @@ the elements of apps/net for IPv4.
 """
 import pytest
 
-from naming import named
+from naming import named, patient
+
+pytestmark = patient
 
 
 @named("host-switch-table")

@@ -190,6 +190,8 @@ class Machine:
                 data = self.serial.recv(65536)
             except OSError:
                 data = b""
+            if 0 < len(data) < 64:
+                time.sleep(0.001)  # QEMU writes byte by byte: else each would cost this process a wake-up, and a copy of the output
             with self.news:
                 self.output += decoder.decode(data).replace("\r", "")
                 self.ended = not data

@@ -13,7 +13,7 @@ import pytest
 
 from building import ROOT
 from naming import alone, named
-from tracing import ON, exported, ledger
+from tracing import ON, exported, ledger, remembered
 from traffic import through
 
 from tools import ledger_chrome, ledger_draw  # noqa: E402 (the path to them comes with tracing)
@@ -69,6 +69,15 @@ def test_overrun(boot, switch):
     assert trace.lost == lost and len(trace.events) == sum(count for count, _ in rows) - lost
     whole = trace.whole().events
     assert [event.order for event in whole] == list(range(whole[0].order, whole[-1].order + 1)), "gaps are left"
+
+
+@named("ledger-in-memory-is-what-is-exported")
+def test_in_memory(boot, build):
+    """The two ways in which test_replay.py reads traces, and that a ring's entries are laid out as core/ledger.h says."""
+    machine = boot(build.image("figures"), cpus=4, nics=0, append=f"{ON} rounds=2")
+    machine.wait_for(r"^sender: figures: 2 rounds\n")
+    printed, kept = exported(machine), remembered(machine)
+    assert len(printed.events) > 200 and vars(printed) == vars(kept)
 
 
 @named("ledger-refuses-bad-commands")

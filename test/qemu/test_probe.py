@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from building import SEEDED_BUILD
 from harness import wait_until
 from naming import named
 
@@ -204,14 +205,12 @@ SEEDS = {
     "write-early": "shared",
     "early-recycle": "released",
 }
-SHORT = ["local-tlbi", "pending-lost"]  # the others by another kernel each, which takes its time to build
 
 
 @named("seeded-qemu-{seed}")
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed in SHORT else pytest.mark.long)
-                                  for seed in SEEDS])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_seeded(build, boot, seed):
     way = SEEDS[seed]
-    rows = play(build, boot, 80, "patience=50", WAYS[way], options={"BATON_SEED": seed})[1]
+    rows = play(build, boot, 80, f"patience=50 seed={seed}", WAYS[way], options=SEEDED_BUILD)[1]
     with pytest.raises(AssertionError, match=f"{way} to "):
         check_nothing_leaks(rows)

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from building import BUILD, ROOT, run
-from naming import named
+from naming import early, named, patient
 from traffic import assert_all_arrived, through
 
 sys.path.insert(0, str(ROOT))
@@ -25,6 +25,7 @@ LIBC_MARK = {"picolibc": b"__lock___libc_recursive_mutex", "newlib": b"__getreen
 COMPILER_MARK = {"gcc": b"GNU C11 ", "clang": b"clang version "}                     # from the debug information
 LINUX_GCC = "aarch64-linux-gnu-"
 
+pytestmark = patient
 together = pytest.mark.xdist_group("toolchains")
 
 
@@ -75,6 +76,7 @@ def test_libc(build, boot, cpus):
 
 @named("toolchain-{compiler}-{libc}")
 @together
+@early
 @pytest.mark.parametrize("compiler, libc", [("clang", "picolibc"), ("gcc", "newlib"), ("clang", "newlib")])
 def test_combination(boot, compiler, libc):
     toolchain = {"clang": "clang", "gcc": "linux-gnu"}[compiler]
@@ -87,6 +89,7 @@ def test_combination(boot, compiler, libc):
 
 @named("toolchain-without-thread-local-variables-{libc}")
 @together
+@early
 @pytest.mark.parametrize("libc", ["picolibc", "newlib"])
 def test_emulated_tls(build, boot, libc):
     """As with a GCC that was built by --disable-tls, which Arm's may be: clang calls the same function when told to."""
@@ -109,6 +112,7 @@ def wrapper(folder):
 
 @named("toolchain-none-elf-file")
 @together
+@early
 def test_none_elf(build, boot, tmp_path):
     """
     With the Arm GNU toolchain where this machine has it. Debian packages none; without it, with a folder made for the

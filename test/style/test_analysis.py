@@ -13,16 +13,18 @@ import subprocess
 import pytest
 
 from building import ROOT
-from naming import named
+from naming import early, named, patient
 from test_style import tracked
+
+pytestmark = patient
 
 FOLDERS = ("core/", "mm/", "ipc/", "drivers/", "board/", "boot/", "apps/")
 KEPT = re.compile(r"-(I|D|U|std=|isystem|include|ffreestanding|nostdinc)")
 MISTAKE = "int f(int n)\n{\n    int a[4] = {0};\n    int *p = 0;\n    if (n > 9)\n        return *p;\n    return a[5];\n}\n"
 
 
-def sources():
-    return sorted(path for path in tracked() if path.endswith(".c") and path.startswith(FOLDERS))
+def sources(folders=FOLDERS):
+    return sorted(path for path in tracked() if path.endswith(".c") and path.startswith(folders))
 
 
 def flags_of(entry):
@@ -62,17 +64,17 @@ def cppcheck(*paths):
     return done.stdout.strip()
 
 
-@named("style-clang-tidy")
-@pytest.mark.timeout(600)
-def test_tidy(commands):
-    complaints = [clang_tidy(path, commands[path]) for path in sources() if path in commands]
-    assert len(complaints) > 10, "the build's compile_commands.json lists nearly nothing"
-    complaints = "\n".join(filter(None, complaints))
+@named("style-clang-tidy-{folder}")
+@early
+@pytest.mark.parametrize("folder", [folder.rstrip("/") for folder in FOLDERS])
+def test_tidy(commands, folder):
+    paths = [path for path in sources(f"{folder}/") if path in commands]
+    assert paths, "the build's compile_commands.json lists nothing of it"
+    complaints = "\n".join(filter(None, [clang_tidy(path, commands[path]) for path in paths]))
     assert not complaints, "\n" + complaints
 
 
 @named("style-cppcheck")
-@pytest.mark.timeout(600)
 def test_cppcheck():
     complaints = cppcheck(*sources())
     assert not complaints, "\n" + complaints

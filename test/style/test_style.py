@@ -7,7 +7,9 @@ import pytest
 
 import rules
 from building import ROOT
-from naming import named
+from naming import named, patient
+
+pytestmark = patient
 
 
 def tracked():
