@@ -1,8 +1,7 @@
 """What a learning bridge must do, frame by frame: learn, flood, forget, and keep to itself what is reserved."""
-import time
-
 import pytest
 
+from harness import wait_until
 from naming import named
 from traffic import assert_pages_conserved, by_name
 
@@ -18,27 +17,54 @@ def frame(to, source, size=60, kind=0x88b5, filling=0):
     return head + bytes((filling + i * 7) & 255 for i in range(size - len(head)))
 
 
+MARK = bytes(6) + b"\x88\xb6"  # of a marker's head: the address 0 is no station's, so it is never learned
+
+
 class Bench:
     """A machine and the far ends of its NICs."""
 
     def __init__(self, machine):
         self.machine = machine.wait_ready()
         self.ports = [machine.port(index) for index in range(len(machine.nics))]
+        self.markers = 0
         self.settle()
 
     def settle(self):
         """Waits until frames go through: the connections to QEMU are up."""
         for _ in range(50):
-            self.ports[0].send(frame(BROADCAST, station(999)))
-            if all([port.receive(0.2) for port in self.ports[1:]]):
-                break
-        for port in self.ports:
-            port.drain(0.2)
+            marker = self.mark(0)
+            if all([self.until(index, marker, 0.2) == [] for index in range(1, len(self.ports))]):
+                return
+        raise AssertionError("no frame comes through")
 
-    def send(self, index, data, quiet=0.3):
-        """Sends a frame into a port; returns what came out of each, as lists of frames."""
+    def mark(self, index):
+        """Sends a frame that comes out of all other ports, behind all that went into this one before it."""
+        self.markers += 1
+        marker = frame(BROADCAST, MARK[:6], kind=0x88b6, filling=self.markers)
+        self.ports[index].send(marker)
+        return marker
+
+    def until(self, index, marker, limit=10.0):
+        """What comes out of a port before that marker, as a list of frames; None when the marker does not come."""
+        frames = []
+        while (data := self.ports[index].receive(limit)) != marker:
+            if data is None:
+                return None
+            if data[6:14] != MARK:
+                frames.append(data)
+        return frames
+
+    def send(self, index, data):
+        """Sends a frame into a port; returns what came out of each, as lists of frames: what was in front of a marker, sent after it."""
         self.ports[index].send(data)
-        return [port.drain(quiet) for port in self.ports]
+        marker, out = self.mark(index), {}
+        for other in range(len(self.ports)):
+            if other != index:
+                out[other] = self.until(other, marker)
+        # By now the frame has been decided on. What comes back out of its own port is in front of another port's marker.
+        out[index] = self.until(index, self.mark(index - 1))
+        assert None not in out.values(), f"a marker was lost: {out}"
+        return [out[number] for number in sorted(out)]
 
     def ports_reached(self, index, data):
         """Which ports a frame came out of; it must be whole, and come once."""
@@ -98,8 +124,8 @@ def test_ageing(bench):
     bench = bench(append="age=2")
     bench.send(0, frame(BROADCAST, station(1)))
     assert bench.ports_reached(1, frame(station(1), station(2))) == [0]
-    time.sleep(5)
-    assert bench.ports_reached(1, frame(station(1), station(2))) == [0, 2], "still known after its age"
+    forgotten = lambda: bench.ports_reached(1, frame(station(1), station(2))) == [0, 2]
+    assert wait_until(forgotten, limit=5), "still known after its age"
     bench.send(0, frame(BROADCAST, station(1)))
     assert bench.ports_reached(1, frame(station(1), station(2))) == [0], "not learned again"
 
@@ -108,9 +134,7 @@ def test_ageing(bench):
 def test_table(bench):
     bench = bench(append="table=4")
     for number in range(20, 40):
-        bench.send(0, frame(BROADCAST, station(number)), quiet=0.02)
-    for port in bench.ports:
-        port.drain()
+        bench.send(0, frame(BROADCAST, station(number)))
     known = 0
     for number in range(20, 40):
         reached = bench.ports_reached(1, frame(station(number), station(99)))

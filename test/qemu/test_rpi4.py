@@ -107,7 +107,8 @@ def test_calls(pi, placement):
 def test_violations(pi):
     """All in one test: a boot takes a second. What needs a device's page is for boards with an interface."""
     for act in OF_SPACES:
-        machine = pi("violation", f"test={act} delay=1")
+        machine = pi("violation", f"test={act}")
+        machine.send("tell rogue go")
         machine.wait_for(r"^service rogue stopped: \d+ pages given back, \d+ messages dropped\n")
         verdict = machine.wait_for(r"^keeper: (.*), \d+ messages held\n", since=machine.mark()).group(1)
         assert verdict == "all is as it was", act

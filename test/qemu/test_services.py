@@ -52,6 +52,7 @@ def check_violation(machine, act):
     through(machine, frames=200)
     before = machine.quiet_stats()
     assert by_name(before["services"])["rogue"]["state"] == "running", "rogue should still be waiting"
+    machine.send("tell rogue go")
     traffic_beside(machine, r"^service rogue stopped: \d+ pages given back, \d+ messages dropped\n")
     said = r"^keeper: (all is as it was|SOMETHING CHANGED), (\d+) messages held\n"
     verdict, held = machine.wait_for(said, since=machine.mark()).groups()
@@ -74,14 +75,14 @@ def check_violation(machine, act):
 def test_violation(build, boot, act):
     # cycles.readable is what the boot tells services with cycles=on; here it is a lie
     lie = " cycles.readable=1" if act == "read-cycle-counter" else ""
-    check_violation(boot(build.image("violation"), cpus=4, append=f"test={act} delay=2000{lie}"), act)
+    check_violation(boot(build.image("violation"), cpus=4, append=f"test={act}{lie}"), act)
 
 
 @named("violation-{act}-trusted-1cpu")
 @pytest.mark.parametrize("act", OF_PAGES)
 def test_violation_trusted(build, boot, act):
     """Between trusted services the rule of ownership holds by the same faults (mm/space.h)."""
-    check_violation(boot(build.image("violation"), cpus=1, append=f"test={act} delay=2000 placement=trusted"), act)
+    check_violation(boot(build.image("violation"), cpus=1, append=f"test={act} placement=trusted"), act)
 
 
 @named("hostile-calls-{cpus}cpu-seed{seed}")

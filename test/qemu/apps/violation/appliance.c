@@ -38,6 +38,7 @@ static const struct baton_wire wires[] = {
     {"net*", "forward"},
     {"forward", "net*"},
     {"rogue", "keeper"},
+    {"console", "rogue.control"},
 };
 
 const struct baton_appliance appliance = {

@@ -1,7 +1,6 @@
 /*
- * Does one thing that it must not, by name: setting test=NAME, after delay=MILLISECONDS. Says what it is
- * about to do, and
- * that it survived, if it does. Before that it takes pages, which must all come back when it is stopped.
+ * Does one thing that it must not, by name: setting test=NAME, when the console tells it anything. Says what it is about to
+ * do, and that it survived, if it does. Before that it takes pages, which must all come back when it is stopped.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -228,16 +227,24 @@ static void page_take(void)
         *(volatile char *)baton_page_address(taken[i]) = 1;
 }
 
+static void word_await(void)
+{
+    struct baton_message message;
+
+    if (baton_receive(baton_port_find("rogue.control"), &message, 0, BATON_FOREVER) != 1)
+        abort();
+    baton_message_free(&message);
+}
+
 int main(void)
 {
     char name[64] = "";
-    uint64_t delay = 0;
 
-    if (baton_setting("test", name, sizeof name) < 0 || baton_setting_number("delay", 0, 60000, &delay) < 0) {
+    if (baton_setting("test", name, sizeof name) < 0) {
         baton_log("nothing to do: no test=NAME");
         return 0;
     }
-    baton_sleep(delay * 1000000);
+    word_await();
     for (unsigned i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         if (strcmp(name, acts[i].name))
             continue;
