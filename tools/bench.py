@@ -22,7 +22,10 @@ def write_json(file, results):
 def check_json(file):
     """A mistake in the name shows now, not after the measurement; and nothing is left when that is interrupted."""
     new = not os.path.exists(file)
-    open(file, "a").close()
+    try:
+        open(file, "a").close()
+    except OSError as why:
+        raise Failure(f"--json {file}: {why.strerror}") from None
     if new:
         os.unlink(file)
 

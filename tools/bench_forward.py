@@ -232,15 +232,18 @@ def prepare(options, preset):
     guests = [baton_guest.Baton(appliance, placement, preset, options.memory) for appliance, placement in own(options)]
     for guest in guests:
         guest.prepare()
-    absent = []
+    absent, missing = [], {}  # why the guest of a recipe could not be made: peers that share it need not try again
     for kind in versus:
         for other in peers.of(kind):
             if not any(rig.alike(guest, other) for guest in guests):
                 continue
             try:
+                if other.recipe in missing:
+                    raise peers.Absent(other.title, missing[other.recipe])
                 other.prepare()
                 guests.append(other)
-            except (peers.Absent, Failure) as why:
+            except peers.Absent as why:
+                missing[other.recipe] = why.reason
                 absent.append({"peer": other.name, "why": str(why)})
     return guests, absent
 

@@ -38,7 +38,7 @@ def not_yet(what):
 def run(*command, quiet=False, cwd=ROOT, what=None, env=None):
     """
     Runs a command to its end, its output going to standard error; with `quiet` only when it fails. Raises Failure
-    when it fails.
+    when it fails, with what apt said of it last.
     """
     words = [str(word) for word in command]
     output = subprocess.PIPE if quiet else sys.stderr
@@ -49,7 +49,8 @@ def run(*command, quiet=False, cwd=ROOT, what=None, env=None):
         raise Failure(f"{words[0]} is not installed") from None
     if done.returncode:
         sys.stderr.write(done.stdout or "")
-        raise Failure(f"{what or shlex.join(words)} failed (status {done.returncode})")
+        errors = [line[3:].strip() for line in (done.stdout or "").splitlines() if line.startswith("E: ")]
+        raise Failure(f"{what or shlex.join(words)} failed ({errors[-1] if errors else f'status {done.returncode}'})")
 
 
 def answer(*command):

@@ -25,6 +25,10 @@ READY, FAILED = "peer ready", "peer failed: "
 class Absent(Failure):
     """A peer cannot be had on this machine; the message is the reason, in one sentence."""
 
+    def __init__(self, title, reason):
+        super().__init__(f"{title} is absent: {reason}")
+        self.reason = reason
+
 
 class Peer:
     """
@@ -41,7 +45,7 @@ class Peer:
         try:
             self.files = peer_guest.ensure(self.recipe)
         except Failure as failure:
-            raise Absent(f"{self.title} is absent: {failure}") from None
+            raise Absent(self.title, failure) from None
 
     def command_line(self, nics, cpus=1):
         words = ["qemu-system-aarch64", "-machine", "virt,gic-version=3", "-cpu", "cortex-a72", "-smp", str(cpus),

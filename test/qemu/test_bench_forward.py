@@ -205,14 +205,15 @@ def test_blocked():
 
 class Impostor:
     """A peer that cannot be had, or that cannot boot."""
-    name, title, routed, polls = "impostor", "An impostor", None, False
+    name, title, routed, polls, recipe, tries = "impostor", "An impostor", None, False, "nothing", 0
 
     def __init__(self, there):
         self.there = there
 
     def prepare(self):
         if not self.there:
-            raise peer.Absent("An impostor is absent: no such package")
+            Impostor.tries += 1
+            raise peer.Absent(self.title, "no such package")
 
     def command_line(self, nics, cpus=1):
         return ["qemu-system-aarch64", "-machine", "no-such-machine"]
@@ -228,8 +229,13 @@ def beside(monkeypatch, there):
 
 @named("bench-forward-shows-an-absent-peer")
 def test_absent(monkeypatch, build):
+    """Tried once, whoever else is made of the same."""
     build.image("switch")
     assert beside(monkeypatch, False) == "An impostor is absent: no such package"
+    tries = Impostor.tries
+    monkeypatch.setattr(peer, "of", lambda kind: [Impostor(False)] * 3)
+    _, absent = bench_forward.prepare(choice(versus=["linux"]), "virt")
+    assert [one["why"] for one in absent] == 3 * ["An impostor is absent: no such package"] and Impostor.tries == tries + 1
 
 
 @named("bench-forward-shows-a-peer-that-does-not-boot")

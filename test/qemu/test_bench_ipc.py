@@ -103,6 +103,7 @@ def test_plot(tmp_path):
         assert "bytes" in words and "unmap=dash" in words and "unmap=copy" in words
         assert file.stat().st_size < 80000
     assert "--plot" in bench("ipc", "--plot", "/dev/null/x", status=1)
+    assert "--json /dev/null/x: Not a directory" in bench("ipc", "--json", "/dev/null/x", status=1)
 
 
 @named("bench-plot-draws-the-same-again")
