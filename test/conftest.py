@@ -32,6 +32,7 @@ def name_of(item):
     return mark.args[0].format(**parameters, id=item.callspec.id if parameters else "")
 
 
+@pytest.hookimpl(trylast=True)  # behind pytest-xdist, whose names of groups would be lost with the nodeid
 def pytest_collection_modifyitems(config, items):
     patterns = config.getoption("pattern")
     names, chosen, rest = {}, [], []
@@ -45,10 +46,10 @@ def pytest_collection_modifyitems(config, items):
         (chosen if keep else rest).append(item)
         # The name stands wherever pytest would print its own identification of the test.
         item.name = name
-        item._nodeid = name
+        item._nodeid = workers.name_with_group(item, name)
         item.__dict__["location"] = (name, None, name)
     items[:] = chosen
-    workers.prepare(items)
+    workers.sort(items)
     if rest:
         config.hook.pytest_deselected(items=rest)
 

@@ -26,17 +26,19 @@ def begin(config):
         os.nice(NICE)
 
 
-def prepare(items):
-    """Tells the scheduler by the names of groups what it must know of the tests, and puts them in order."""
-    for item in items:
-        group = item.get_closest_marker("xdist_group")
-        if item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group("alone"))
-        if item.get_closest_marker("patient"):
-            name = PATIENT + (group.args[0] if group else item.name)
-            item.add_marker(pytest.mark.xdist_group(name), append=False)
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(SECONDS))
+def name_with_group(item, name):
+    """The name by which the scheduler knows a test: behind the @ stands its unit, which one worker runs in one piece."""
+    group = next((mark.args[0] for mark in item.iter_markers("xdist_group")), None)
+    if item.get_closest_marker("alone"):
+        group = "alone"
+    if item.get_closest_marker("patient"):
+        group = PATIENT + (group or name)
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS))
+    return f"{name}@{group}" if group else name
+
+
+def sort(items):
     items.sort(key=lambda item: not (item.get_closest_marker("alone") or item.get_closest_marker("early")))
 
 

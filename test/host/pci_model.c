@@ -6,8 +6,8 @@
 #include "mm/kernel_map.h"
 #include "test/host/machine.h"
 
-#define NIC_ID    0x10001af4u
 #define BRIDGE_ID 0x000c1b36u
+#define VIRTIO    0x1af4u
 
 #define CONFIG_BASE_VA UINT64_C(0x7e0000000000) /* nothing is there: every access goes through the model */
 #define CONFIG_BUSES   8u
@@ -21,8 +21,11 @@ bool (*pci_model_access)(uint64_t phys, unsigned bytes, bool write, uint32_t *va
 
 bool machine_device_access(const volatile void *reg, unsigned bytes, bool write, uint32_t *value);
 
-void pci_model_reset(void)
+void pci_model_begin(void)
 {
+    machine_reset(1);
+    machine_add_ram();
+    machine_run_on(0);
     memset(models, 0, sizeof models);
     memset(memory, 0, sizeof memory);
     model_count = 0;
@@ -33,6 +36,16 @@ void pci_model_reset(void)
         .memory_size = PCI_MODEL_MEMORY_SIZE,
         .memory_pci = PCI_MODEL_BUS,
     };
+}
+
+static bool of_virtio(const struct pci_function *function)
+{
+    return function->vendor == VIRTIO;
+}
+
+struct pci_function *pci_model_scan(unsigned *bus_last)
+{
+    return pci_scan(&pci_model_host, of_virtio, bus_last);
 }
 
 struct pci_model *pci_model_add(struct pci_model *bridge, unsigned device, unsigned function, uint32_t id,
@@ -70,7 +83,7 @@ void pci_model_capability(struct pci_model *model, unsigned offset, uint32_t id,
 
 struct pci_model *pci_model_nic(struct pci_model *bridge, unsigned device, unsigned function)
 {
-    struct pci_model *nic = pci_model_add(bridge, device, function, NIC_ID, 0);
+    struct pci_model *nic = pci_model_add(bridge, device, function, PCI_MODEL_NIC_ID, 0);
 
     nic->words[PCI_BAR / 4] = 1; /* I/O ports */
     nic->bar_bits[0] = 0xffffffe0;

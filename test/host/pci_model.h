@@ -30,8 +30,13 @@ struct pci_model {
 
 extern struct pci_host pci_model_host;
 
-/* Forgets all functions; the host bridge has 8 buses, a window, no lines and no messages. */
-void pci_model_reset(void);
+#define PCI_MODEL_NIC_ID 0x10001af4u /* vendor and product of pci_model_nic() */
+
+/* A new machine, with memory, on CPU 0, and a PCI without functions: the host bridge has 8 buses, a window, no lines and no messages. */
+void pci_model_begin(void);
+
+/* pci_scan() for functions of virtio's vendor; the last bus goes to *bus_last. */
+struct pci_function *pci_model_scan(unsigned *bus_last);
 
 /* A function: vendor and product in `id`, of a header of type 0 or 1 (a bridge). */
 struct pci_model *pci_model_add(struct pci_model *bridge, unsigned device, unsigned function, uint32_t id,

@@ -6,30 +6,15 @@
 #include "drivers/pci.h"
 #include "drivers/pci_registers.h"
 #include "test/host/cases.h"
-#include "test/host/machine.h"
 #include "test/host/pci_model.h"
 
-#define NIC_ID   0x10001af4u
 #define OTHER_ID 0x10d38086u
 
 static unsigned bus_last;
 
-static void begin(void)
-{
-    machine_reset(1);
-    machine_add_ram();
-    machine_run_on(0);
-    pci_model_reset();
-}
-
-static bool wanted(const struct pci_function *function)
-{
-    return function->vendor == 0x1af4;
-}
-
 static struct pci_function *scan(void)
 {
-    return pci_scan(&pci_model_host, wanted, &bus_last);
+    return pci_model_scan(&bus_last);
 }
 
 static unsigned count_of(const struct pci_function *list)
@@ -70,7 +55,7 @@ static void check_places(struct pci_function *list)
 static void test_nothing(void **state)
 {
     (void)state;
-    begin();
+    pci_model_begin();
     assert_null(scan());
     pci_model_add(NULL, 0, 0, OTHER_ID, 0)->words[PCI_COMMAND / 4] = 7;
     assert_null(scan());
@@ -80,7 +65,7 @@ static void test_nothing(void **state)
 static void test_order_and_places(void **state)
 {
     (void)state;
-    begin();
+    pci_model_begin();
     pci_model_nic(NULL, 9, 0);
     pci_model_nic(NULL, 2, 3);
     pci_model_add(NULL, 2, 0, OTHER_ID, 0x80); /* many functions, of which it is the first */
@@ -102,7 +87,7 @@ static void test_order_and_places(void **state)
 static void test_leftovers(void **state)
 {
     (void)state;
-    begin();
+    pci_model_begin();
     struct pci_model *first = pci_model_bridge(NULL, 1, 0, PCI_MODEL_ROOT_PORT),
                      *second = pci_model_bridge(NULL, 2, 0, PCI_MODEL_ROOT_PORT);
     struct pci_model *nics[] = {pci_model_nic(first, 0, 0), pci_model_nic(second, 0, 0),
@@ -129,7 +114,7 @@ static void test_leftovers(void **state)
 static void test_bridges(void **state)
 {
     (void)state;
-    begin();
+    pci_model_begin();
     struct pci_model *port = pci_model_bridge(NULL, 1, 0, PCI_MODEL_ROOT_PORT);
     port->words[PCI_HEADER / 4] |= 0x80 << 16;
     pci_model_nic(port, 0, 0);
@@ -164,7 +149,7 @@ static void test_bridges(void **state)
 static void test_too_many_buses(void **state)
 {
     (void)state;
-    begin();
+    pci_model_begin();
     pci_model_host.bus_last = 3;
     for (unsigned i = 0; i < 6; i++)
         pci_model_nic(pci_model_bridge(NULL, 1 + i, 0, PCI_MODEL_ROOT_PORT), 0, 0);
@@ -179,7 +164,7 @@ static void test_too_deep(void **state)
     struct pci_model *bridge = NULL;
 
     (void)state;
-    begin();
+    pci_model_begin();
     for (unsigned i = 0; i < 6; i++) {
         bridge = pci_model_bridge(bridge, 1, 0, 0);
         pci_model_nic(bridge, 2, 0);
@@ -192,7 +177,7 @@ static void test_too_deep(void **state)
 /* Functions that cannot be used, each between two that can: those are. */
 static void check_refused(void (*spoil)(struct pci_model *nic))
 {
-    begin();
+    pci_model_begin();
     pci_model_nic(NULL, 1, 0);
     struct pci_model *bad = pci_model_nic(NULL, 2, 0);
     pci_model_nic(NULL, 3, 0);
@@ -265,8 +250,8 @@ static void test_refused(void **state)
 static void test_small_bars(void **state)
 {
     (void)state;
-    begin();
-    struct pci_model *nic = pci_model_add(NULL, 1, 0, NIC_ID, 0);
+    pci_model_begin();
+    struct pci_model *nic = pci_model_add(NULL, 1, 0, PCI_MODEL_NIC_ID, 0);
     pci_model_bar(nic, 0, 0x10, false);
     pci_model_bar(nic, 2, 0x80, false);
     struct pci_function *list = scan();
@@ -287,9 +272,9 @@ static void test_small_bars(void **state)
 static void test_window_full(void **state)
 {
     (void)state;
-    begin();
+    pci_model_begin();
     for (uint64_t size = 0x8000; size < 0x10000; size += 0x1000) { /* the second would need all of that */
-        begin();
+        pci_model_begin();
         pci_model_host.memory_size = size;
         for (unsigned i = 1; i < 4; i++)
             pci_model_nic(NULL, i, 0);
@@ -304,7 +289,7 @@ static void test_window_full(void **state)
 
 static struct pci_model *one_nic(struct pci_function **function)
 {
-    begin();
+    pci_model_begin();
     struct pci_model *nic = pci_model_nic(NULL, 1, 0);
     *function = scan();
     assert_int_equal(count_of(*function), 1);

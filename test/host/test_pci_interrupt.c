@@ -11,29 +11,16 @@
 #include "test/host/machine.h"
 #include "test/host/pci_model.h"
 
-static void begin(void)
-{
-    machine_reset(1);
-    machine_add_ram();
-    machine_run_on(0);
-    pci_model_reset();
-}
-
-static bool wanted(const struct pci_function *function)
-{
-    return function->vendor == 0x1af4;
-}
-
 static struct pci_function *scan(void)
 {
     unsigned bus_last;
 
-    return pci_scan(&pci_model_host, wanted, &bus_last);
+    return pci_model_scan(&bus_last);
 }
 
 static struct pci_model *one_nic(struct pci_function **function)
 {
-    begin();
+    pci_model_begin();
     struct pci_model *nic = pci_model_nic(NULL, 1, 0);
     *function = scan();
     assert_non_null(*function);
@@ -175,7 +162,7 @@ static void test_lines(void **state)
     struct pci_interrupt interrupt;
 
     (void)state;
-    begin();
+    pci_model_begin();
     routes_set();
     struct pci_model *port = pci_model_bridge(NULL, 2, 0, PCI_MODEL_ROOT_PORT);
     pci_model_nic(port, 0, 0);
@@ -235,7 +222,7 @@ static void test_shared_line(void **state)
     struct pci_interrupt interrupts[3];
 
     (void)state;
-    begin();
+    pci_model_begin();
     irq_controller_set(&line_controller);
     routes_set();
     struct pci_model *nics[] = {pci_model_nic(NULL, 1, 0), pci_model_nic(NULL, 2, 0),
@@ -273,7 +260,7 @@ static void test_numbers(void **state)
     unsigned calls[4] = {0};
 
     (void)state;
-    begin();
+    pci_model_begin();
     counting = line_controller;
     counting.disable = disable;
     irq_controller_set(&counting);

@@ -2,7 +2,6 @@
 #include "drivers/pci_registers.h"
 #include "drivers/virtio_pci.h"
 #include "test/host/cases.h"
-#include "test/host/machine.h"
 #include "test/host/pci_model.h"
 
 enum {
@@ -27,24 +26,15 @@ static const struct part {
 static struct part parts[PARTS];
 static uint32_t bar, step;
 
-static bool any(const struct pci_function *found)
-{
-    (void)found;
-    return true;
-}
-
 static void begin(void)
 {
     unsigned last;
 
-    machine_reset(1);
-    machine_add_ram();
-    machine_run_on(0);
-    pci_model_reset();
+    pci_model_begin();
     model = pci_model_add(NULL, 1, 0, 0x10411af4, 0);
     pci_model_bar(model, 1, 0x1000, false);
     pci_model_bar(model, 4, 0x4000, true);
-    function = pci_scan(&pci_model_host, any, &last);
+    function = pci_model_scan(&last);
     memcpy(parts, parts_of_qemu, sizeof parts);
     bar = 4;
     step = 4;

@@ -114,12 +114,6 @@ static bool device_access(uint64_t phys, unsigned bytes, bool write, uint32_t *v
     return true;
 }
 
-static bool any(const struct pci_function *found)
-{
-    (void)found;
-    return true;
-}
-
 static bool allocate(uint32_t number, struct msi *msi)
 {
     (void)number;
@@ -138,10 +132,7 @@ static void begin(bool messages)
     static const struct msi_controller controller = {.name = "test", .allocate = allocate};
     unsigned last;
 
-    machine_reset(1);
-    machine_add_ram();
-    machine_run_on(0);
-    pci_model_reset();
+    pci_model_begin();
     model = pci_model_nic(NULL, 1, 0);
     part_add(0x40, 1, COMMON, 0x38);
     part_add(0x54, 3, ISR, 1);
@@ -156,7 +147,7 @@ static void begin(bool messages)
     pci_model_host.route_count = 1;
     pci_model_host.msi_count = 0x100;
     msi_controller_set(&controller);
-    function = pci_scan(&pci_model_host, any, &last);
+    function = pci_model_scan(&last);
     memset(&device, 0, sizeof device);
     device.offered = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | 1;
     device.limit = 64;

@@ -223,41 +223,37 @@ def test_failure(how, text, expected):
 
 # ---- The real ones ----
 
+@pytest.fixture(params=[one.name for one in ALL])
+def running(request):
+    """Each of them in turn, booted on one CPU."""
+    guest = next(one for one in ALL if one.name == request.param)
+    guest.prepare()
+    one = rig.Rig(guest, cpus=1)
+    yield one
+    one.close()
+
+
 @long
-@named("peers-forward-{name}")
-@pytest.mark.parametrize("name", [one.name for one in ALL])
+@named("peers-forward-{id}")
 @pytest.mark.timeout(900)
-def test_forward(name):
+def test_forward(running):
     """Both ways, sizes mixed, every byte checked; and what the guest has counted is what passed."""
-    guest = next(one for one in ALL if one.name == name)
-    guest.prepare()
-    one = rig.Rig(guest, cpus=1)
-    try:
-        for size, direction in ((60, "one"), (1514, "one"), ("imix", "both")):
-            result, before, after = trial.run(one, size, direction, frames=20000, window=64)
-            assert_all_arrived(result)
-            assert (before is None) == guest.polls
-            assert guest.polls or after["net"][1]["tx_frames"] - before["net"][1]["tx_frames"] == result["ports"][1]["in"]
-    finally:
-        one.close()
+    for size, direction in ((60, "one"), (1514, "one"), ("imix", "both")):
+        result, before, after = trial.run(running, size, direction, frames=20000, window=64)
+        assert_all_arrived(result)
+        assert (before is None) == running.guest.polls
+        assert before is None or after["net"][1]["tx_frames"] - before["net"][1]["tx_frames"] == result["ports"][1]["in"]
 
 
 @long
-@named("peers-silent-{name}")
-@pytest.mark.parametrize("name", [one.name for one in ALL])
+@named("peers-silent-{id}")
 @pytest.mark.timeout(900)
-def test_silent(name):
+def test_silent(running):
     """Nothing comes from a guest by itself, from its boot on: a frame of its own would be one too many in a measurement."""
-    guest = next(one for one in ALL if one.name == name)
-    guest.prepare()
-    one = rig.Rig(guest, cpus=1)
-    try:
-        for end in one.ends:
-            end.settimeout(2)
-            with pytest.raises(TimeoutError):
-                end.recv(1)
-    finally:
-        one.close()
+    for end in running.ends:
+        end.settimeout(2)
+        with pytest.raises(TimeoutError):
+            end.recv(1)
 
 
 @long
