@@ -33,6 +33,7 @@ class Clone:
     def device(self, mode):
         """Another node for /dev/net/tun, with this mode, so that the system's own one is left alone."""
         node = self.folder / "tun"
+        node.unlink(missing_ok=True)
         os.mknod(node, stat.S_IFCHR, os.makedev(10, 200))
         node.chmod(mode)
         return f"mount --bind {node} /dev/net/tun && "
@@ -45,6 +46,7 @@ class Clone:
 
     def run(self, *options, prepare="", within=()):
         """Returns what it printed and the content of its --json file."""
+        (self.folder / "result.json").unlink(missing_ok=True)
         home = HERE if self.is_root else str(self.folder)
         words = self.words(prepare, *within, "./baton", "run", "--seconds", "4", "--json", "result.json", *options)
         done = subprocess.run(words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -56,10 +58,11 @@ class Clone:
         return done.stdout, json.loads((self.folder / "result.json").read_text())
 
 
-@pytest.fixture
-def clone(build, tmp_path):
+@pytest.fixture(scope="module")
+def clone(build, tmp_path_factory):
+    """One for all tests here: the first of them builds in it."""
     build.target("switch", "virt")  # what the build fetches is there
-    return Clone(tmp_path)
+    return Clone(tmp_path_factory.mktemp("clone"))
 
 
 def steps_of(result):
