@@ -1,6 +1,7 @@
 # From services to an image.
 #
 #   baton_appliance(switch SERVICES forward=forward.c,table.c [control=control.c ...])
+#   baton_appliance(besieged-switch LIKE switch SERVICES besieger=besieger.c)
 #
 # stands in the appliance's folder, beside appliance.c with its tables. It makes the target `switch`, and with it
 #
@@ -8,7 +9,7 @@
 #   switch.elf                    the kernel with the services laid into it, and with all symbols
 #   switch.img                    what boots
 #
-# in the build tree. The stations on the way: link the services; tools/programs.py lays their segments into the image
+# in the build tree. With LIKE, the programs of that appliance come first: the same files, at the same addresses. The stations on the way: link the services; tools/programs.py lays their segments into the image
 # and fills programs[]; link the image; tools/symbols.py takes the functions' names from it; link it again with them.
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 
@@ -47,14 +48,18 @@ function(baton_link target file)
 endfunction()
 
 function(baton_appliance name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" SERVICES)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" LIKE SERVICES)
     if(arg_UNPARSED_ARGUMENTS OR NOT arg_SERVICES)
-        message(FATAL_ERROR "baton_appliance(${name} SERVICES program=file.c[,file.c] ...), not: ${ARGN}")
+        message(FATAL_ERROR "baton_appliance(${name} [LIKE appliance] SERVICES program=file.c[,file.c] ...), not: ${ARGN}")
     endif()
     set(parts ${CMAKE_BINARY_DIR}/parts/${name})
     file(MAKE_DIRECTORY ${parts})
 
-    set(slot 0)
+    if(arg_LIKE)
+        get_property(services GLOBAL PROPERTY BATON_SERVICES_${arg_LIKE})
+        get_property(pairs GLOBAL PROPERTY BATON_PROGRAMS_${arg_LIKE})
+    endif()
+    list(LENGTH services slot)
     foreach(service IN LISTS arg_SERVICES)
         if(NOT service MATCHES "^([a-z][a-z0-9_-]*)=(.+)$")
             message(FATAL_ERROR "baton_appliance(${name}): `${service}` is not program=file.c[,file.c]")
@@ -66,6 +71,8 @@ function(baton_appliance name)
         list(APPEND pairs ${program}=$<TARGET_FILE:${name}-${program}>)
         math(EXPR slot "${slot} + 1")
     endforeach()
+    set_property(GLOBAL PROPERTY BATON_SERVICES_${name} ${services})
+    set_property(GLOBAL PROPERTY BATON_PROGRAMS_${name} ${pairs})
 
     set(tool ${CMAKE_SOURCE_DIR}/tools/programs.py)
     add_custom_command(OUTPUT ${parts}/programs.c ${parts}/programs.S

@@ -191,7 +191,8 @@ struct baton_start {
 
 enum baton_placement {
     BATON_ISOLATED,
-    BATON_TRUSTED_SERVICE
+    BATON_TRUSTED_SERVICE,
+    BATON_ISOLATED_ALWAYS /* the boot setting `placement`, which is for all others, changes nothing: nobody is to trust it */
 };
 /*
  * What happens to a service after a fault: a violation, a watchdog that found it hung, the console's `kill`. A service that

@@ -362,7 +362,9 @@ struct message *port_take_one(struct port *port)
     if (pages)
         __atomic_fetch_sub(&port->pages, pages, __ATOMIC_RELAXED);
     arch_dmb_ish(); /* else we may look for waiting senders before they can see the room (port 3) */
-    if (__builtin_expect(__atomic_load_n(&port->senders, __ATOMIC_RELAXED) | service_messages_limited, 0))
+    if (__builtin_expect(__atomic_load_n(&port->senders, __ATOMIC_RELAXED) |
+                             __atomic_load_n(&service_messages_charged, __ATOMIC_RELAXED),
+                         0))
         return taken_tell(port, message);
     return message;
 }

@@ -24,6 +24,7 @@ unsigned service_count;
 
 struct spinlock service_lock; /* also between threads of one service that start another in the same slot */
 bool service_messages_limited;
+uint32_t service_messages_charged;
 
 struct port *service_wire_out(const struct service *driver)
 {
@@ -147,6 +148,7 @@ unsigned service_charge(struct service *service, unsigned count)
 
     if (!limit)
         return count;
+    __atomic_store_n(&service_messages_charged, 1, __ATOMIC_RELAXED);
     /* Counted first: threads of the service on several CPUs do not pass the limit together */
     uint32_t before = __atomic_fetch_add(&service->in_flight, count, __ATOMIC_RELAXED);
     unsigned granted = before >= limit ? 0 : limit - before < count ? limit - before : count;

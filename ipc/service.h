@@ -153,12 +153,16 @@ unsigned service_charge(struct service *service, unsigned count);
 void service_charge_mark(const struct service *service, struct message *const *messages, unsigned count);
 void service_uncharge(struct service *service, unsigned count);
 
-/* These messages have left a port, received or dropped: their senders may send others. One load when nobody has a limit. */
+/*
+ * These messages have left a port, received or dropped: their senders may send others. One load until a service with a limit sends its
+ * first message: the mark is set before that message is in a port, and who takes it out sees the mark for the same reason as the message.
+ */
 void service_taken_count(struct message *const *messages, unsigned count);
-extern bool service_messages_limited; /* constant after the boot */
+extern bool service_messages_limited;     /* constant after the boot: some service has a limit */
+extern uint32_t service_messages_charged; /* (atomic) not 0, for ever: one of these has sent */
 static inline void service_taken(struct message *const *messages, unsigned count)
 {
-    if (__builtin_expect(service_messages_limited, 0))
+    if (__builtin_expect(__atomic_load_n(&service_messages_charged, __ATOMIC_RELAXED), 0))
         service_taken_count(messages, count);
 }
 

@@ -15,9 +15,15 @@
 
 static uint64_t config_size;
 
-static bool mistake(const char *what, const char *name)
+static void mistake_tell(const char *what, const char *name)
 {
     log_print("appliance %s: %s: %s\n", appliance.name, name, what);
+}
+
+/* Always false, which the compiler is to see. */
+static inline bool mistake(const char *what, const char *name)
+{
+    mistake_tell(what, name);
     return false;
 }
 
@@ -125,14 +131,14 @@ static bool row_valid(const struct baton_service *row)
 {
     if (!program_find(row->program))
         return mistake("its program is not linked into the image", row->name);
-    if (!row->threads || row->threads > BATON_THREADS)
+    if (row->threads - 1u >= BATON_THREADS)
         return mistake("threads must be 1 to 8", row->name);
     if (row->heap > SLOT_SIZE / 4)
         return mistake("the heap is larger than 64 MiB", row->name);
     if (row->cpu_share > 100)
         return mistake("a share of a CPU is 1 to 100 percent", row->name);
     if (row->on_fault == BATON_RESTART_WITHIN &&
-        (!row->restarts || row->restarts > BATON_RESTARTS_MAX || !row->restart_seconds))
+        (row->restarts - 1u >= BATON_RESTARTS_MAX || !row->restart_seconds))
         return mistake("restarts must be 1 to 16, within at least 1 second", row->name);
     for (unsigned i = 0; i < service_count; i++)
         if (!strcmp(services[i].name, row->name))
@@ -140,20 +146,18 @@ static bool row_valid(const struct baton_service *row)
     return true;
 }
 
-/* What the row says, unless the boot setting says it for all. False for a setting that means nothing. */
+/* What the row says, unless the boot setting says it for all that it may. False for a setting that means nothing. */
 static bool placement_choose(const struct baton_service *row, enum baton_placement *placement)
 {
     const char *setting = setting_find("placement");
 
-    *placement = row->placement;
-    if (!setting)
+    *placement = row->placement == BATON_TRUSTED_SERVICE ? BATON_TRUSTED_SERVICE : BATON_ISOLATED;
+    if (!setting || row->placement == BATON_ISOLATED_ALWAYS)
         return true;
-    if (!strcmp(setting, "isolated"))
-        *placement = BATON_ISOLATED;
-    else if (!strcmp(setting, "trusted"))
-        *placement = BATON_TRUSTED_SERVICE;
-    else
+    bool trusted = !strcmp(setting, "trusted");
+    if (!trusted && strcmp(setting, "isolated"))
         return mistake("placement must be isolated or trusted", setting);
+    *placement = trusted ? BATON_TRUSTED_SERVICE : BATON_ISOLATED;
     return true;
 }
 

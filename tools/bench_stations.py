@@ -18,13 +18,13 @@ CALLS = ("calls", "")  # among functions: calls of services, for each frame
 BEGIN, END = "<!-- measured -->\n", "<!-- end -->\n"
 
 
-def marked(one):
-    """Instructions by address between the generator's two looks at the counter."""
-    with socket.socket(socket.AF_UNIX) as counter:
-        counter.connect(str(one.counter))
-        counter.sendall(b"d")
+def marked(counter):
+    """Instructions by address between the generator's two looks at the counter, by its socket's path."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(counter))
+        connection.sendall(b"d")
         found = {}
-        for line in counter.makefile():
+        for line in connection.makefile():
             words = line.split()
             if not words:
                 return found
@@ -35,7 +35,7 @@ def marked(one):
 def once(one, image, size):
     """One run: instructions a frame of each (function, file)."""
     result, _, _ = trial.run(one, size, "one", window=256, warm=WARM, frames=WARM + FRAMES, count=one.counter)
-    counts = marked(one)
+    counts = marked(one.counter)
     functions = {key: count / result["frames_counted"] for key, count in image.sums(counts).items()}
     return {**functions, CALLS: counts.get(image.address("trap_service_call"), 0) / result["frames_counted"]}
 

@@ -2,6 +2,7 @@
 #include "ipc/service.h"
 
 bool service_messages_limited;
+uint32_t service_messages_charged;
 
 void service_taken_count(struct message *const *messages, unsigned count)
 {

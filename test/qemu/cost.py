@@ -3,6 +3,7 @@ from building import insn_plugin
 from traffic import assert_all_arrived, through
 
 BOTH = ["0:1", "1:0"]
+FRAMES = 10000  # over which instructions are counted
 
 
 def instructions(boot, image, cpus, forwarders, size, flow, parallel):
@@ -13,7 +14,7 @@ def instructions(boot, image, cpus, forwarders, size, flow, parallel):
     machine = boot(image, cpus=cpus, append=f"forwarders={forwarders}", plugin=insn_plugin(),
                    transport="pci", icount=None if parallel else "shift=0,sleep=off")
     machine.wait_ready()
-    result = through(machine, flow=flow, frames=11000, warm=1000, size=size, window=256, stall=20,
+    result = through(machine, flow=flow, frames=FRAMES + 1000, warm=1000, size=size, window=256, stall=20,
                      count=machine.folder / "plugin")
     assert_all_arrived(result)
     assert result["reordered"] == 0

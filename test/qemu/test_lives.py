@@ -1,6 +1,6 @@
 """
-The lives of services: policies, the watchdog, limits, the console's stop, start, kill and move; services that die, or that
-are hostile, under a router's load. The appliances are in test/qemu/apps/: lives, besieged.
+The lives of services: policies, the watchdog, limits, the console's stop, start, kill and move; services that die under a
+router's load. The appliance is test/qemu/apps/lives. Services that are hostile: test_siege.py.
 """
 import re
 import threading
@@ -283,43 +283,3 @@ def test_killed_often(build, boot, tmp_path, appliance):
         killed(start(boot, build.image("router"), tmp_path, TWO, cpus=4), "router", 100, **ROUTED)
     else:
         killed(boot(build.image("switch"), cpus=4).wait_ready(), "forward", 100)
-
-
-# ---- A hostile service ----
-
-def besieged(machine, seconds):
-    """Traffic for so long: not a frame is lost. What else comes out are the frames that the besieger sends."""
-    before, end, frames, elapsed = machine.stats(), time.monotonic() + seconds, 0, 0
-    while time.monotonic() < end:
-        result = through(machine, frames=3000, size="60,512,1514", window=128, stall=20, linger=20, **ROUTED)
-        faults = {key: result[key] for key in ("lost", "wrong", "duplicated", "misdelivered")}
-        assert not any(faults.values()), f"the besieger has got through: {faults}, after {frames} frames"
-        frames += result["received"]
-        elapsed += result["elapsed"]
-    after = machine.stats()
-    besieger, router = (by_name(after["services"])[name] for name in ("besieger", "router"))
-    print(f"{frames} frames, {frames / elapsed:.0f}/s; the besieger sent {besieger['messages_out']} messages, "
-          f"was restarted {besieger['restarts']} times")
-    assert router["state"] == "running" and router["restarts"] == 0
-    assert besieger["messages_out"] > 100, "it did not even try"
-    pages = after["pages"]
-    assert pages["free"] + pages["owned"] + pages["in_flight"] == pages["total"], pages
-    assert drops(after) - drops(before) == sum(
-        net["dropped"][reason] - by_name(before["net"])[net["name"]]["dropped"].get(reason, 0)
-        for net in after["net"] for reason in ("tx_runt", "tx_giant", "tx_request")), "the router has dropped frames"
-
-
-@named("lives-hostile-beside-a-router")
-@pytest.mark.alone
-@pytest.mark.timeout(300)
-def test_besieged(build, boot, tmp_path):
-    """10 s of forged calls, spinning, floods and hoarding on every CPU: the router loses nothing."""
-    besieged(start(boot, build.image("besieged"), tmp_path, TWO, cpus=4), 10)
-
-
-@named("lives-hostile-beside-a-router-10-minutes")
-@pytest.mark.alone
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-def test_besieged_long(build, boot, tmp_path):
-    besieged(start(boot, build.image("besieged"), tmp_path, TWO, cpus=4), 600)

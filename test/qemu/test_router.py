@@ -7,11 +7,10 @@ import pytest
 from scapy.layers.inet import IP
 from scapy.layers.l2 import ARP, Ether
 
-from building import ROOT, insn_plugin
+from building import ROOT
 from harness import wait_until
 from naming import named
 from routing import HOST, ROUTER, TWO, Bench, datagram, start, tell
-from test_instructions import FRAMES as COUNTED
 from traffic import assert_all_arrived, assert_not_copied, assert_pages_conserved, by_name, through
 
 FRAMES = 100000
@@ -50,24 +49,6 @@ def test_trusted(boot, image, tmp_path):
     before = machine.quiet_stats()
     assert_all_arrived(through(machine, frames=10000, size="60,127,128,129,512,1514", **ROUTED))
     assert_pages_conserved(before, machine.quiet_stats())
-
-
-@named("router-instructions-{size}")
-@pytest.mark.alone
-@pytest.mark.parametrize("size", [60, 1514])
-def test_instructions(boot, image, tmp_path, size):
-    """As for the switch: all vCPUs, in the middle of steady traffic one way, on one CPU."""
-    figures = []
-    for way in (False, True):
-        machine = start(boot, image, tmp_path, TWO, cpus=1, icount="shift=0,sleep=off",
-                        plugin=insn_plugin(), one_insn_per_tb=way)
-        result = through(machine, flow="0:1", frames=COUNTED + 1000, warm=1000, size=size, stall=20,
-                         count=machine.folder / "plugin", **ROUTED)
-        assert_all_arrived(result)
-        machine.kill()
-        figures.append(result["instructions_per_frame"])
-    print(f"{size} bytes: {figures[0]:.0f} instructions per frame, {figures[1]:.0f} with one-insn-per-tb")
-    assert min(figures) < 600, f"{min(figures):.0f} instructions per frame, less than 600 are allowed"
 
 
 @named("router-demonstration")

@@ -17,7 +17,7 @@ from naming import named
 from routing import HOST, ROUTER, shared_bench, start, undisturbed
 from routing6 import (ALL_NODES, ALL_NODES_LINK, ALL_ROUTERS, ALL_ROUTERS_LINK, CONFIG6, HOST_LOCAL, LINK_LOCAL, MTU2, TWO6,
                       Bench6, checksum_good, datagram6, group_of, host, own)
-from test_instructions import FRAMES as COUNTED
+from cost import FRAMES as COUNTED
 from traffic import assert_all_arrived, assert_not_copied, assert_pages_conserved, by_name, through
 
 FRAMES = 100000

@@ -130,7 +130,7 @@ def test_restart(pi):
 
 @named("rpi4-hostile")
 def test_hostile(pi):
-    machine = pi("hostile", "calls=100000 seed=3 ipc=64")
+    machine = pi("besieged-switch", "calls=100000 seed=3 ipc=64")
     found = machine.wait_for(r"^hostile: (\d+) calls: (\d+) errors, (\d+) valid, (\d+) WRONG\n", 120)
     calls, errors, valid, wrong = map(int, found.groups())
     assert wrong == 0 and calls == 100000 and errors > 30000 and valid > 10000, found.group(0)

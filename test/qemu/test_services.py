@@ -85,31 +85,6 @@ def test_violation_trusted(build, boot, act):
     check_violation(boot(build.image("violation"), cpus=1, append=f"test={act} placement=trusted"), act)
 
 
-@named("hostile-calls-{cpus}cpu-seed{seed}")
-@pytest.mark.parametrize("cpus, seed", [(1, 1), (2, 2), (4, 3)])
-def test_hostile(build, boot, cpus, seed):
-    """10^5 calls with forged, stale, doubled, misaligned and kernel arguments while frames go through: none is lost."""
-    machine = boot(build.image("hostile"), cpus=cpus, append=f"calls=100000 seed={seed} ipc=64").wait_ready()
-    before = machine.stats()
-    summary = traffic_beside(machine, r"^hostile: (\d+) calls: (\d+) errors, (\d+) valid, (\d+) WRONG\n")
-    calls, errors, valid, wrong = map(int, summary.groups())
-    assert wrong == 0 and calls == 100000 and errors > 30000 and valid > 10000, summary.group(0)
-    assert grown(before, machine.quiet_stats(), "faults", "violations") == 0
-    pages = machine.quiet_stats()["pages"]
-    assert pages["free"] + pages["owned"] + pages["in_flight"] == pages["total"] and pages["owned"] == 0, pages
-    assert_all_arrived(through(machine, frames=2000))
-    machine.halt()
-
-
-@named("hostile-calls-long")
-@pytest.mark.long
-@pytest.mark.timeout(7200)
-def test_hostile_long(build, boot):
-    machine = boot(build.image("hostile"), cpus=4, append="calls=100000000 seed=77 ipc=64").wait_ready()
-    summary = machine.wait_for(r"^hostile: \d+ calls: \d+ errors, \d+ valid, (\d+) WRONG\n", 7000)
-    assert summary.group(1) == "0", summary.group(0)
-
-
 @named("service-calls-{cpus}cpu-{placement}")
 @pytest.mark.parametrize("cpus, placement", [(1, "isolated"), (2, "isolated"), (4, "isolated"), (1, "trusted"),
                                              (4, "trusted")])

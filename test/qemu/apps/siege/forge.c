@@ -4,7 +4,7 @@
  * sent twice, or received over another, in the same batch.
  */
 #include <string.h>
-#include "test/qemu/apps/hostile/forge.h"
+#include "test/qemu/apps/siege/forge.h"
 
 uint64_t forge_random(struct arena *arena, uint64_t below)
 {
@@ -26,7 +26,8 @@ uint64_t forge_address(struct arena *arena)
         UINT64_C(0xffffffd000000000),
         UINT64_C(0x1000000000), /* another service's slot */
         UINT64_C(0x1000004000),
-        UINT64_C(0x1010000000), /* its own text */
+        UINT64_C(0x1010000000), /* its own text, or that of another one beside it */
+        UINT64_C(0x1020000000),
         UINT64_C(0x4000000000), /* the IPC region: not a service's own memory */
         UINT64_C(0x4000001000),
         UINT64_C(0x8000000000),
@@ -96,6 +97,28 @@ void forge_arena(struct arena *arena, bool distinct)
     memcpy(arena->text, "seed", 4);
 }
 
+void forge_spoil(struct arena *arena, struct arena *victim)
+{
+    unsigned i = (unsigned)forge_random(arena, ARENA_MESSAGES);
+    struct baton_message *message = &victim->messages[forge_random(arena, ARENA_MESSAGES)];
+    volatile uint8_t *byte = (volatile uint8_t *)message + forge_random(arena, sizeof *message);
+
+    switch (forge_random(arena, 4)) {
+    case 0:
+        __atomic_store_n(&victim->pointers[i], (uint64_t)message, __ATOMIC_RELAXED);
+        break;
+    case 1:
+        __atomic_store_n(&victim->pointers[i], forge_address(arena), __ATOMIC_RELAXED);
+        break;
+    case 2:
+        *byte = (uint8_t)forge_random(arena, 256);
+        break;
+    default:
+        *(volatile uint32_t *)&message->piece[forge_random(arena, 4)].page = forge_page(arena);
+        break;
+    }
+}
+
 /* ---- Calls ---- */
 
 static uint64_t forge_port(struct arena *arena)
@@ -112,7 +135,9 @@ static uint64_t forge_count(struct arena *arena, uint64_t most)
 
 static uint64_t forge_flags(struct arena *arena)
 {
-    return forge_random(arena, 8) ? forge_random(arena, 16) : forge_random(arena, UINT64_MAX);
+    uint64_t known = forge_random(arena, 4) ? 16 : 64; /* with BATON_BLOCK_ROOM and BATON_LEND, or without */
+
+    return forge_random(arena, 8) ? forge_random(arena, known) : forge_random(arena, UINT64_MAX);
 }
 
 /* Usually `address`; else one that is not the arena's, or not aligned. */

@@ -1,5 +1,5 @@
 /*
- * Calls the kernel calls=N times (100000) with made-up arguments, the same for the same seed=N. Then it
+ * Calls the kernel calls=N times with made-up arguments, the same for the same seed=N; without calls=N it lies idle. Then it
  * prints one line:
  *
  *   hostile: N calls: E errors, V valid, W WRONG
@@ -12,7 +12,7 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "test/qemu/apps/hostile/forge.h"
+#include "test/qemu/apps/siege/forge.h"
 
 int64_t baton_call_raw(uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                        uint64_t a5);
@@ -216,11 +216,13 @@ static void release_all(void)
 
 int main(void)
 {
-    uint64_t calls = 100000, seed = 1;
+    uint64_t calls = 0, seed = 1;
 
     if (baton_setting_number("calls", 1, 1000000000, &calls) < 0 ||
         baton_setting_number("seed", 1, UINT64_MAX, &seed) < 0)
         return 1;
+    if (!calls)
+        baton_sleep(BATON_FOREVER);
     arenas[0].random = seed;
     arenas[1].random = ~seed;
     baton_sleep(500000000); /* traffic has begun */

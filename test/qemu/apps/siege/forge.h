@@ -3,8 +3,8 @@
  *
  * Each thread forges in an arena of its own, so that what the kernel writes there is nobody's program.
  */
-#ifndef HOSTILE_FORGE_H
-#define HOSTILE_FORGE_H
+#ifndef SIEGE_FORGE_H
+#define SIEGE_FORGE_H
 
 #include <stdbool.h>
 #include "apps/baton.h"
@@ -28,6 +28,9 @@ uint64_t forge_address(struct arena *arena);
 
 /* Fills all that the arena has: messages good and bad, pointers to them and elsewhere, page numbers. */
 void forge_arena(struct arena *arena, bool distinct);
+
+/* Changes one thing in the arena of another thread, which has the kernel look at it right now. */
+void forge_spoil(struct arena *arena, struct arena *victim);
 
 /* Number and arguments of one call that returns soon, whatever the kernel makes of it. */
 void forge_call(struct arena *arena, uint64_t *number, uint64_t *args);

@@ -1,0 +1,156 @@
+#include "test/qemu/apps/siege/lies.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define PATIENCE  UINT64_C(1000000) /* ns between tries */
+#define LEND_MOST 8
+
+/* ---- To interfaces ---- */
+
+/* Byte `place` of a frame. */
+static uint8_t byte_of(unsigned place, unsigned length)
+{
+    return place < 12    ? LIE_ADDRESS
+           : place == 12 ? (uint8_t)length
+           : place == 13 ? (uint8_t)(length >> 8)
+                         : (uint8_t)(place * 7 + length);
+}
+
+/* In the 12 bytes before the inline data: a checksum to be computed and a segmentation, for a device that believes it. */
+static void order_write(struct arena *arena, struct baton_message *message)
+{
+    uint8_t order[12] = {1, (uint8_t)(1 + forge_random(arena, 4)), 14, 0, 1, 0, 0, 0, 16, 0, 0xff, 0xff};
+
+    message->reply = forge_random(arena, UINT64_MAX) | 1;
+    message->tag = forge_random(arena, UINT64_MAX) | 1;
+    message->type = (uint32_t)forge_random(arena, UINT32_MAX);
+    memset(message->data, 0xff, sizeof message->data);
+    memcpy((uint8_t *)message + offsetof(struct baton_message, data) + message->inline_offset - sizeof order,
+           order, sizeof order);
+}
+
+bool lie_frame(struct arena *arena, struct baton_message *message)
+{
+    unsigned offset = (unsigned)forge_random(arena, BATON_INLINE_BYTES + 1);
+    unsigned space = BATON_INLINE_BYTES - offset, pieces = (unsigned)forge_random(arena, 4), place = 0;
+
+    baton_message_init(message, offset);
+    order_write(arena, message);
+    message->inline_length = (uint8_t)forge_random(arena, space + 1);
+    message->length = message->inline_length;
+    for (unsigned i = 0; i < pieces; i++) {
+        struct baton_piece *piece = &message->piece[i];
+        if (baton_page_get(&piece->page, 1) != 1) {
+            baton_message_free(message);
+            return false;
+        }
+        piece->offset = (uint16_t)forge_random(arena, 2048);
+        piece->length = (uint16_t)(1 + forge_random(arena, 600));
+        message->length += piece->length;
+        message->pieces++;
+    }
+    for (unsigned i = 0; i < message->inline_length; i++)
+        message->data[offset + i] = byte_of(place++, message->length);
+    for (unsigned i = 0; i < pieces; i++) {
+        uint8_t *bytes = (uint8_t *)baton_page_address(message->piece[i].page) + message->piece[i].offset;
+        for (unsigned k = 0; k < message->piece[i].length; k++)
+            bytes[k] = byte_of(place++, message->length);
+    }
+    return true;
+}
+
+unsigned lie_send(struct arena *arena, const char *interface, unsigned count)
+{
+    struct baton_message *message = &arena->messages[0];
+    int port = baton_port_find(interface);
+    unsigned taken = 0;
+
+    while (count) {
+        if (!lie_frame(arena, message)) {
+            baton_sleep(PATIENCE); /* its pages are on their way */
+            continue;
+        }
+        int sent = baton_send(port, message, 0, 100 * PATIENCE);
+        if (sent < 0)
+            baton_message_free(message);
+        if (sent == BATON_ELIMIT || sent == BATON_ETIMEOUT || sent == BATON_ENOMEM)
+            continue;
+        taken += sent == 1;
+        count--;
+    }
+    return taken;
+}
+
+/* ---- To the one who lends ---- */
+
+static unsigned fill_own_port(struct arena *arena, int port)
+{
+    unsigned count = 0;
+
+    while (count < LEND_MOST) {
+        struct baton_message *message = &arena->messages[count];
+        baton_message_init(message, 0);
+        message->inline_length = 32;
+        message->length = 32;
+        if (baton_send(port, message, 0, BATON_NO_WAIT) != 1)
+            break;
+        count++;
+    }
+    return count;
+}
+
+const char *lie_lend(struct arena *arena, int port)
+{
+    struct baton_message *list[LEND_MOST], *foreign;
+
+    fill_own_port(arena, port);
+    for (unsigned i = 0; i < LEND_MOST; i++)
+        list[i] = &arena->messages[i];
+    int got = baton_receive_batch(port, list, LEND_MOST, BATON_LEND, BATON_NO_WAIT);
+    for (unsigned i = 0; i < LEND_MOST; i++)
+        if (list[i] != &arena->messages[i])
+            return "a place in the kernel was shown to an isolated service";
+    for (int i = 0; i < got; i++)
+        baton_message_free(&arena->messages[i]);
+    for (unsigned i = 0; i < 64; i++) { /* what could be a message object, wherever it lies */
+        uint64_t base = i % 2 ? UINT64_C(0xffffff8040000000) : UINT64_C(0xffffffc000000000);
+        foreign = (struct baton_message *)(base + (forge_random(arena, 0x2000000) & ~UINT64_C(63)));
+        int sent = baton_send_batch(port, &foreign, 1, 0, BATON_NO_WAIT);
+        if (sent >= 0)
+            return "a place in the kernel could be sent";
+        if (baton_receive_batch(port, &foreign, 1, BATON_LEND, BATON_NO_WAIT) >= 0)
+            return "a message could be received to a place in the kernel";
+    }
+    return NULL;
+}
+
+/* ---- To the page tables ---- */
+
+void lie_trespass(unsigned number)
+{
+    static const struct {
+        uint64_t address;
+        bool write;
+    } places[] = {
+        {UINT64_C(0xffffffc000001000), false}, /* the kernel's text, its linear map, a stack of its */
+        {UINT64_C(0xffffffc000001000), true},
+        {UINT64_C(0xffffff8040000000), false},
+        {UINT64_C(0xffffff8040000000), true},
+        {UINT64_C(0xffffffd000003000), true},
+        {UINT64_C(0x1000000000), true},
+        {UINT64_C(0x1000008000), false}, /* the first service's slot */
+        {UINT64_C(0x1000008000), true},
+        {UINT64_C(0x4000000000), false}, /* pages of others, or of nobody */
+        {UINT64_C(0x4000040000), true},
+        {UINT64_C(0x4000200000), true},
+    };
+    unsigned i = number % (sizeof places / sizeof places[0]);
+    volatile uint64_t *address =
+        (volatile uint64_t *)places[i].address; /* NOLINT(performance-no-int-to-ptr) */
+
+    if (places[i].write)
+        *address = 0x6666666666666666;
+    else
+        (void)*address;
+}
