@@ -4,12 +4,13 @@ Hostile services beside the very code that is measured. Of the switch and of the
 until the console or a setting wakes them. The limits of instructions a frame are held on these images (test_instructions.py,
 test_router.py), and the hostile services are woken in them here.
 """
+import re
 import struct
 import time
 
 import pytest
 
-from harness import RAM_BASE, MachineError, Nic
+from harness import RAM_BASE, MachineError, Nic, wait_until
 from layout import Layout, differences
 from naming import named
 from routing import ROUTER, TWO, start
@@ -93,7 +94,7 @@ def besieged(machine, product, seconds):
     assert besieger["placement"] == "isolated"
     assert other["state"] == "running" and other["restarts"] == 0
     # It may also die of its own acts: one of its threads gives away the page that another one writes to.
-    assert grown(before, after, "faults", "violations") == besieger["restarts"] >= deaths > 1
+    assert grown(before, after, "faults", "violations") == besieger["restarts"] >= deaths > 0
     assert besieger["messages_out"] > 100, "it did not even try"
     pages = after["pages"]
     assert pages["free"] + pages["owned"] + pages["in_flight"] == pages["total"], pages
@@ -164,6 +165,7 @@ def test_hostile_long(build, boot):
 
 HEADER = 12        # bytes of the device's header, in front of a frame
 LIES = 400         # to each interface
+HELD = 100         # of which so many lie in the ring when the far end does not read
 ADDRESS = 0x66     # besides, see apps/siege/lies.h
 INDIRECT, NEXT = 4, 1
 
@@ -197,6 +199,12 @@ def lie_intact(frame):
     return frame == wanted
 
 
+def outcome(machine, nic):
+    """Frames that went into the ring, and messages that were refused."""
+    row = by_name(machine.quiet_stats()["net"])[f"net{nic}"]
+    return row["tx_frames"], row["dropped"]["tx_runt"] + row["dropped"]["tx_giant"]
+
+
 @named("siege-lies-to-interfaces-{transport}")
 @pytest.mark.parametrize("transport", ["pci", "mmio"])
 def test_lies(build, boot, tmp_path, transport):
@@ -208,21 +216,20 @@ def test_lies(build, boot, tmp_path, transport):
                                transport=transport)
     before = machine.quiet_stats()
     machine.send(f"tell besieger lies {LIES}")
-    time.sleep(1)
-    held = [frame for nic in range(2) for frame in posted(machine, nic)]
-    ports, frames = [machine.port(nic) for nic in range(2)], [[], []]
-    for port, found in zip(ports, frames):
-        while (frame := port.receive(1.0)) is not None:
-            found.append(frame)
-    taken = [int(machine.wait_for(rf"^besieger: net{nic} took (\d+) of {LIES} lies\n").group(1)) for nic in range(2)]
-    print(f"{len(held)} in the rings; {taken} taken, {[len(found) for found in frames]} came out")
-    assert held and not [frame for frame in held if any(frame[:HEADER])], "the device is given a service's bytes as its header"
-    for frame in [*frames[0], *frames[1]]:
-        assert lie_intact(frame), f"{len(frame)} bytes: {frame.hex()}"
+    for nic in range(2):
+        assert wait_until(lambda: len(list(posted(machine, nic))) >= HELD, limit=60), "the ring does not fill"
+        bad = [frame.hex() for frame in posted(machine, nic) if any(frame[:HEADER])]
+        assert not bad, f"the device is given a service's bytes as its header: {bad[0]}"
+        port, told, frames = machine.port(nic), re.compile(rf"^besieger: net{nic} took (\d+) of {LIES} lies\n", re.MULTILINE), []
+        while True:  # until what it said to have sent came out or was refused; the test's time limit ends it else
+            frame = port.receive(0.3)
+            if frame is not None:
+                frames.append(frame)
+                assert lie_intact(frame), f"{len(frame)} bytes: {frame.hex()}"
+            elif (done := told.search(machine.console_text())) and int(done.group(1)) == sum(outcome(machine, nic)):
+                break
+        print(f"net{nic}: {done.group(1)} taken, {len(frames)} came out")
+        assert len(frames) == outcome(machine, nic)[0] > LIES // 4
     after = machine.quiet_stats()
-    for nic, found in enumerate(frames):
-        old, new = (by_name(stats["net"])[f"net{nic}"] for stats in (before, after))
-        refused = sum(new["dropped"][why] - old["dropped"].get(why, 0) for why in ("tx_runt", "tx_giant") if why in new["dropped"])
-        assert len(found) == new["tx_frames"] - old["tx_frames"] == taken[nic] - refused > LIES // 4
     assert after["pages"]["free"] == before["pages"]["free"], "a page leaked"
     machine.halt()
