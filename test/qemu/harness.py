@@ -25,7 +25,7 @@ import time
 
 QEMU = "qemu-system-aarch64"
 RAM_BASE = 0x40000000
-BOOT_LIMIT = 60  # seconds; a boot takes about one
+LIMIT = 60  # seconds for what takes one at most: a busy host may run the machine late
 DEVICES = {"mmio": "virtio-net-device", "pci": "virtio-net-pci,romfile="}
 
 
@@ -88,6 +88,7 @@ class Machine:
         self.output = ""
         self.news = threading.Condition()
         self.ended = False
+        self.fences = 0  # see command()
 
     # ---- Starting and ending ----
 
@@ -135,7 +136,7 @@ class Machine:
                 nic.connection = nic.listener.accept()[0]
                 nic.listener.close()
 
-    def connect(self, name, limit=20):
+    def connect(self, name, limit=LIMIT):
         """A connection to one of QEMU's sockets in this machine's folder."""
         end = time.monotonic() + limit
         while True:
@@ -159,12 +160,12 @@ class Machine:
                 connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def halt(self, limit=20):
+    def halt(self, limit=LIMIT):
         """The console's `halt`: the machine must power off, and QEMU end with status 0."""
         self.send("halt")
         self.wait_end(limit)
 
-    def wait_end(self, limit=20):
+    def wait_end(self, limit=LIMIT):
         try:
             status = self.process.wait(limit)
         except subprocess.TimeoutExpired:
@@ -208,7 +209,7 @@ class Machine:
         with self.news:
             return len(self.output)
 
-    def wait_for(self, pattern, limit=BOOT_LIMIT, since=0):
+    def wait_for(self, pattern, limit=LIMIT, since=0):
         """Waits until a regular expression matches in the output after `since`; returns the match."""
         end = time.monotonic() + limit
         with self.news:
@@ -222,28 +223,28 @@ class Machine:
                     raise MachineError(f"{why} and the console never said /{pattern}/")
                 self.news.wait(rest)
 
-    def wait_ready(self, limit=BOOT_LIMIT):
+    def wait_ready(self, limit=LIMIT):
         self.wait_for(r"^ready: .*\n", limit)
         return self
 
     def send(self, line):
         self.serial.sendall(line.encode() + b"\r")
 
-    def command(self, line, quiet=0.4, limit=20):
-        """Sends a line; returns what came back until the console was quiet for a while, without the echo."""
+    def command(self, line, limit=LIMIT):
+        """
+        Sends a line; returns all that it printed, without the echo. The console does one line after the other, so what it
+        says to the next one, which is no command, ends the answer: how long either takes is nobody's promise.
+        """
         start = self.mark()
+        self.fences += 1
+        fence = f"fence-{self.fences}"
         self.send(line)
-        end, size, last = time.monotonic() + limit, start, time.monotonic()
-        while time.monotonic() < end:
-            time.sleep(0.02)
-            if self.mark() != size:
-                size, last = self.mark(), time.monotonic()
-            elif size > start + len(line) + 2 and time.monotonic() - last > quiet:
-                break
-        text = self.console_text()[start:]
-        return text.split("\n", 1)[1] if "\n" in text else text
+        self.send(fence)
+        end = start + self.wait_for(rf"^{fence}: no such command", limit, start).start()
+        answer = self.console_text()[start:end].split("\n", 1)[-1]
+        return answer.removesuffix(f"{fence}\n")
 
-    def stats(self, limit=20):
+    def stats(self, limit=LIMIT):
         """`stats json` as a dictionary."""
         start = self.mark()
         self.send("stats json")
@@ -253,14 +254,21 @@ class Machine:
         except ValueError as error:
             raise MachineError(f"stats json printed no JSON ({error}): {line}") from None
 
-    def quiet_stats(self, limit=10):
-        """Statistics at a quiet point: asks again until two answers have the same pages and NIC counts."""
+    def quiet_stats(self, like=None, limit=20):
+        """
+        Statistics at a quiet point: asks again until two answers have the same pages and NIC counts and, with `like`, as many
+        free pages as those statistics have, or as that number says. A page that was given up is free when the CPUs have made
+        their passes, and those that a busy host does not run make none: free pages are promised, the moment is not. What has
+        not come back when the limit has passed is for the caller to find.
+        """
+        wanted = like["pages"]["free"] if isinstance(like, dict) else like
         end = time.monotonic() + limit
         before = self.stats()
         while True:
             time.sleep(0.1)
             after = self.stats()
-            if (before["pages"], before["net"]) == (after["pages"], after["net"]) or time.monotonic() > end:
+            same = (before["pages"], before["net"]) == (after["pages"], after["net"])
+            if same and wanted in (None, after["pages"]["free"]) or time.monotonic() > end:
                 return after
             before = after
 
@@ -310,8 +318,8 @@ class Port:
     def send(self, frame):
         self.connection.sendall(struct.pack(">I", len(frame)) + frame)
 
-    def receive(self, limit=2.0):
-        """The next frame, or None when none came in time."""
+    def receive(self, limit=10.0):
+        """The next frame, or None when none came in time. Who expects one gives it time: a busy host may run the machine late."""
         end = time.monotonic() + limit
         while True:
             if len(self.buffer) >= 4:
@@ -327,11 +335,11 @@ class Port:
                 raise MachineError("the machine closed a NIC's connection")
             self.buffer += data
 
-    def drain(self, quiet=0.3):
-        """All frames until none has come for a while."""
+    def drain(self, quiet=0.3, count=0):
+        """All frames until none has come for a while; `count` of them are expected, and waited for."""
         frames = []
         while True:
-            frame = self.receive(quiet)
+            frame = self.receive(quiet if len(frames) >= count else max(quiet, 10.0))
             if frame is None:
                 return frames
             frames.append(frame)
@@ -340,7 +348,7 @@ class Port:
         self.connection.close()
 
 
-def wait_until(condition, limit=20, pause=0.1):
+def wait_until(condition, limit=LIMIT, pause=0.1):
     """Waits until condition() is true; returns its value."""
     end = time.monotonic() + limit
     while True:

@@ -62,12 +62,8 @@ class Bench:
         """Waits until the router answers at this interface: the connection to QEMU is up."""
         request = Ether(src=HOST[index], dst=ROUTER[index]) / ARP(hwsrc=HOST[index], psrc=f"10.0.{index}.2",
                                                                   pdst=f"10.0.{index}.1")
-        for _ in range(100):
-            self.ports[index].send(bytes(request))
-            if self.ports[index].receive(0.1):
-                break
-        else:
-            raise AssertionError(f"the router does not answer at net{index}")
+        self.ports[index].send(bytes(request))
+        self.one(index)
         self.ports[index].drain(0.1)
 
     def send(self, index, packet, link=None):
@@ -76,11 +72,11 @@ class Bench:
         data = bytes(frame)
         self.ports[index].send(data + bytes(max(0, 60 - len(data))))
 
-    def out(self, index, quiet=0.15):
-        """The frames that came out of an interface, as scapy reads them."""
-        return [Ether(data) for data in self.ports[index].drain(quiet)]
+    def out(self, index, quiet=0.15, count=0):
+        """The frames that came out of an interface, as scapy reads them; `count` are expected, and waited for."""
+        return [Ether(data) for data in self.ports[index].drain(quiet, count)]
 
-    def one(self, index, limit=2.0):
+    def one(self, index, limit=10.0):
         """The one frame that comes out of an interface."""
         data = self.ports[index].receive(limit)
         assert data is not None, f"nothing came out of net{index}"
@@ -110,7 +106,7 @@ class Bench:
         self.send(index, packet, link)
         if silent:
             self.silent(0.05)
-        assert wait_until(lambda: self.drops(index, reason) == before + 1, limit=3), \
+        assert wait_until(lambda: self.drops(index, reason) == before + 1), \
             f"not counted as {reason}: {by_name(self.machine.stats()['net'])[f'net{index}']['dropped']}"
 
     def passes(self, index, packet, to, expected=None):
@@ -171,7 +167,7 @@ def undisturbed(bench, request):
         port.drain(0.02)
     before = bench.machine.quiet_stats()
     yield bench
-    after = bench.machine.quiet_stats()
+    after = bench.machine.quiet_stats(before)
     assert_pages_conserved(before, after)
     assert after["pages"]["mapped"] == before["pages"]["mapped"], "a page was mapped"
     assert after["faults"]["violations"] == 0
@@ -187,4 +183,4 @@ def tell(machine, text):
     """A statement for the running router; it says when it has done it, or why not."""
     start = machine.mark()
     machine.send(f"tell router {text}")
-    return machine.wait_for(r"router: control: (.*)\n", limit=5, since=start).group(1)
+    return machine.wait_for(r"router: control: (.*)\n", since=start).group(1)

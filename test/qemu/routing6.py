@@ -75,11 +75,11 @@ def checksum_good(packet):
 
 
 class Bench6(Bench):
-    def out(self, index, quiet=0.1):
+    def out(self, index, quiet=0.1, count=0):
         """As Bench.out, without advertisements that nobody asked for."""
-        return [frame for frame in super().out(index, quiet) if ICMPv6ND_RA not in frame]
+        return [frame for frame in super().out(index, quiet, count) if ICMPv6ND_RA not in frame]
 
-    def one(self, index, limit=2.0):
+    def one(self, index, limit=10.0):
         end = time.monotonic() + limit
         while True:
             data = self.ports[index].receive(max(0, end - time.monotonic()))
@@ -140,7 +140,7 @@ class Bench6(Bench):
                 / IPv6(src=source or host(index), dst=to or group, hlim=hop_limit)
                 / ICMPv6ND_NS(tgt=target, **fields) / option)
 
-    def asked(self, index, target, link=None, limit=3.0):
+    def asked(self, index, target, link=None, limit=10.0):
         """The router asks who has an address; returns the frame."""
         frame = self.one(index, limit)
         group, group_link = group_of(target)

@@ -15,7 +15,7 @@ def test_roll_over(build, boot, cpus, tlb):
     image = build.image("asids", {"BATON_ASID_BITS": "3"})
     machine = boot(image, cpus=cpus, nics=[], append=f"hops={HOPS} over={cpus} ipc=16 unmap=dash tlb={tlb}")
     machine.wait_ready()
-    machine.wait_for(r"^s0: asids: \d+ hops, every word as written\n", 60)
+    machine.wait_for(r"^s0: asids: \d+ hops, every word as written\n", 200)
     stats = machine.quiet_stats()
     pages = stats["pages"]
     assert pages["owned"] == 0 and pages["free"] + pages["in_flight"] == pages["total"], pages

@@ -47,7 +47,7 @@ def test_matrix(boot, switch, row):
     before = machine.quiet_stats()
     assert before["cpus"] == cpus and before["appliance"] == "switch" and before["board"] == "virt"
     assert_all_arrived(through(machine, frames=2000, size="60,512,1514"))
-    assert_pages_conserved(before, machine.quiet_stats())
+    assert_pages_conserved(before, machine.quiet_stats(before))
     machine.halt()
 
 
@@ -76,9 +76,9 @@ def test_u_boot(boot, switch, tmp_path, transport):
 
 # ---- Machines on which it must not come up ----
 
-def assert_refused(machine, pattern, limit=20):
+def assert_refused(machine, pattern):
     """A clear message, and no appliance that half works."""
-    machine.wait_for(pattern, limit)
+    machine.wait_for(pattern)
     with pytest.raises(MachineError):
         machine.wait_for(r"^ready:", 2)
 

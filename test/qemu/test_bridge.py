@@ -94,7 +94,7 @@ def test_learning(bench, nics):
         assert bench.ports_reached(0, frame(station(2), station(1), size)) == [2], "station 2 is known by now"
         assert bench.ports_reached(0, frame(b"\x01\x00\x5e\0\0\1", station(1), size)) == others(0), "multicast: flood"
         assert bench.ports_reached(0, frame(station(1), station(3), size)) == [], "both behind the same port"
-    after = bench.machine.quiet_stats()
+    after = bench.machine.quiet_stats(before)
     assert_pages_conserved(before, after)
     assert after["copied"]["payload_bytes"] == 0, "flooding copied payload"
     assert after["pages"]["mapped"] == before["pages"]["mapped"], "flooding mapped pages"
@@ -150,7 +150,7 @@ def test_reserved(bench):
     for last in range(16):
         assert bench.ports_reached(0, frame(bytes.fromhex("0180c20000") + bytes([last]), station(1))) == []
     assert bench.ports_reached(0, frame(bytes.fromhex("0180c2000010"), station(1))) == [1, 2]
-    after = bench.machine.quiet_stats()
+    after = bench.machine.quiet_stats(before)
     dropped = lambda stats: sum(by_name(stats["net"])["net0"]["dropped"].values())
     assert dropped(after) - dropped(before) == 16, "each is a counted drop"
     assert_pages_conserved(before, after)
@@ -172,7 +172,7 @@ def test_runts(bench):
     before = bench.machine.quiet_stats()
     for size in (1, 5, 6, 12, 13):
         assert bench.ports_reached(0, frame(station(9), station(1))[:size]) == []
-    after = bench.machine.quiet_stats()
+    after = bench.machine.quiet_stats(before)
     dropped = lambda stats: sum(by_name(stats["net"])["net0"]["dropped"].values())
     assert dropped(after) - dropped(before) == 5, "each runt is a counted drop"
     assert_pages_conserved(before, after)
@@ -186,7 +186,7 @@ def test_giants(bench):
     before = bench.machine.quiet_stats()
     for size in (1523, 2000, 4000, 4096, 5000, 9000, 60000):
         assert bench.ports_reached(0, frame(station(9), station(1), size)) == []
-    after = bench.machine.quiet_stats()
+    after = bench.machine.quiet_stats(before)
     dropped = lambda stats: sum(by_name(stats["net"])["net0"]["dropped"].values())
     assert dropped(after) - dropped(before) >= 4, "what the device delivers is a counted drop"
     assert_pages_conserved(before, after)

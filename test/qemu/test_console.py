@@ -73,10 +73,10 @@ def test_unknown(machine):
 def test_editing(machine):
     before = machine.mark()
     machine.serial.sendall(b"stats jzz\x7f\x7fson\r")
-    machine.wait_for(r"^\{.*\}\n", 10, before)
+    machine.wait_for(r"^\{.*\}\n", since=before)
     before = machine.mark()
     machine.serial.sendall(b"nonsense\x15stats json\r")
-    machine.wait_for(r"^\{.*\}\n", 10, before)
+    machine.wait_for(r"^\{.*\}\n", since=before)
     machine.serial.sendall(b"x" * 5000 + b"\r")
     machine.serial.sendall(bytes(range(1, 32)) + bytes(range(127, 256)) + b"\r\x15\r")
     assert machine.stats()["cpus"] == 2

@@ -118,7 +118,7 @@ def test_hosts(boot, switch, hosts, tmp_path, cpus):
     for host in hosts:  # nothing of them may be under way when the accounts are taken
         host.ip("-n", host.name, "link", "set", host.tap, "down")
     time.sleep(0.5)
-    after = machine.quiet_stats()
+    after = machine.quiet_stats(before)
     assert_pages_conserved(before, after)
     assert after["copied"]["payload_bytes"] == 0 and after["faults"]["violations"] == 0
     assert by_name(after["services"])["forward"]["messages_in"] > 10000
@@ -132,5 +132,5 @@ def test_halt(boot, switch, hosts):
     assert wait_until(lambda: hosts[1].listens(5201))
     hosts[0].serve("iperf3", "-c", hosts[1].address, "-t", "30")
     time.sleep(2)
-    assert machine.stats(limit=5)["cpus"] == 4, "the console answers while traffic runs"
+    assert machine.stats(limit=20)["cpus"] == 4, "the console answers while traffic runs"
     machine.halt()

@@ -30,8 +30,8 @@ def overwrite(machine, switch, function, words):
 
 def report(machine, start):
     """The whole report: it ends with the line that names who was at fault."""
-    machine.wait_for(r"^panic: .*\n", 10, start)
-    machine.wait_for(r"^  in service \S+, thread \d+\n", 10, start)
+    machine.wait_for(r"^panic: .*\n", since=start)
+    machine.wait_for(r"^  in service \S+, thread \d+\n", since=start)
     return machine.console_text()[start:]
 
 
@@ -84,7 +84,7 @@ def test_system_call(boot, switch):
     text = report(machine, start)
     assert re.search(r"^  by 0x[0-9a-f]+ service_sync\+0x[0-9a-f]+$", text, re.MULTILINE)
     assert "in service forward," in text
-    machine.wait_for(r"^  the service was at 0x[0-9a-f]+ \(lr 0x[0-9a-f]+, sp 0x[0-9a-f]+, isolated\)\n", 5, start)
+    machine.wait_for(r"^  the service was at 0x[0-9a-f]+ \(lr 0x[0-9a-f]+, sp 0x[0-9a-f]+, isolated\)\n", since=start)
 
 
 @named("panic-at-the-end-of-the-kernel-stack")

@@ -57,7 +57,7 @@ def test_ways(boot, switch, way):
     before = machine.quiet_stats()
     assert_all_arrived(through(machine, frames=3000, size="60,512,1514", flow=["0:1", "1:0"]))
     assert_all_arrived(through(machine, frames=300, window=1, flow=["0:1"]))  # an interrupt for each
-    assert_pages_conserved(before, machine.quiet_stats())
+    assert_pages_conserved(before, machine.quiet_stats(before))
     machine.halt()
 
 
@@ -102,7 +102,7 @@ def test_shared_lines(boot, switch):
     ports = [machine.port(index) for index in (1, 4)]
     for _ in range(3):
         ports[0].send(bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x88, 0xb5]) + bytes(46))
-    machine.wait_for(r"^net0: stopped: ", 10, start)
+    machine.wait_for(r"^net0: stopped: ", since=start)
     for port in ports:
         port.drain()
     for port in ports:

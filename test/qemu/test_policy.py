@@ -52,7 +52,7 @@ def test_switch(boot, switch, policy, tlb):
     assert before["policy"] == {"unmap": policy, "tlb": tlb}
     frames = 5000
     assert_all_arrived(through(machine, frames=frames, size=SIZE, window=64))
-    after = machine.quiet_stats()
+    after = machine.quiet_stats(before)
     assert_pages_conserved(before, after)
     check_only(before, after, policy)
     counts = under(before, after, policy)
@@ -81,7 +81,7 @@ class Switching:
     def order(self, command, pattern):
         mark = self.machine.mark()
         self.machine.send(command)
-        self.machine.wait_for(pattern, 20, mark)
+        self.machine.wait_for(pattern, since=mark)
 
     def during(self, work):
         """Runs work() in a thread; returns its result when it has ended."""
@@ -112,7 +112,7 @@ def check_switching(machine, **traffic):
                           if not traffic else [])
     result = switching.during(lambda: through(machine, frames=60000, size="60,512,1514", window=64, **traffic))
     assert_all_arrived(result)
-    after = machine.quiet_stats()
+    after = machine.quiet_stats(before)
     assert_pages_conserved(before, after)
     assert drops(after) == drops(before)
     assert switching.turns >= 8
@@ -158,7 +158,7 @@ class Circle:
         self.machine = boot(build.image("circle"), cpus=4, nics=0, append=settings)
         self.machine.wait_for(r"^ready: ")
 
-    def play(self, rounds, leave=0, limit=60):
+    def play(self, rounds, leave=0, limit=200):
         mark = self.machine.mark()
         self.machine.send(f"tell first {rounds} {leave}")
         self.machine.wait_for(rf"^.*circle: {rounds} rounds, 0 failed\n", limit, mark)
@@ -232,7 +232,7 @@ def test_console_circle(boot, build):
                ("trust second pair", r"^second +pair")]
 
     def play():
-        assert circle.machine.wait_for(r"circle: 20000 rounds, (\d+) failed\n", 120).group(1) == "0"
+        assert circle.machine.wait_for(r"circle: 20000 rounds, (\d+) failed\n", 200).group(1) == "0"
 
     circle.machine.send("tell first 20000 5")
     switching = Switching(circle.machine, further)
@@ -259,7 +259,7 @@ def test_member_dies(boot, build, policy):
         circle.play(200, 3)
         mark = machine.mark()
         machine.send("kill second")
-        machine.wait_for(r"^service second starts again", 20, mark)
+        machine.wait_for(r"^service second starts again", since=mark)
     circle.play(500, 3)
     assert wait_until(lambda: machine.stats()["pages"]["free"] == before["pages"]["free"]), machine.stats()["pages"]
     machine.halt()

@@ -38,7 +38,7 @@ class Row:
         return self.trusting and self.way not in ("shared", "released", "dropped")
 
 
-def play(build, boot, rounds, settings, ways=ALL, limit=200, options=None, beside=None, **machine_settings):
+def play(build, boot, rounds, settings, ways=ALL, limit=400, options=None, beside=None, **machine_settings):
     """Plays the rounds, with beside(machine) called now and then; returns the machine and judge's rows."""
     append = f"rounds={rounds} ways={ways} ipc=2 {settings}"
     machine = boot(build.image("probe", options), cpus=4, nics=0, append=append, **machine_settings)
@@ -76,7 +76,7 @@ def check_machine(machine, giver="giver"):
     text = machine.console_text()
     assert "FAILED" not in text, re.findall(r"^.*FAILED.*$", text, re.MULTILINE)
     assert set(re.findall(r"^violation: service (\w+)", text, re.MULTILINE)) == {giver}
-    pages = machine.quiet_stats()["pages"]
+    pages = machine.quiet_stats(machine.stats()["pages"]["total"])["pages"]
     assert pages["owned"] == 0 and pages["free"] == pages["total"], pages
     machine.halt()
 
@@ -91,7 +91,7 @@ def check_tlb(policy, tlb, counted):
     assert (policy in LAZY) == (fast > 0 and queued > 0), counted
 
 
-def check_policy(build, boot, policy, tlb, rounds, limit=200, pages=4):
+def check_policy(build, boot, policy, tlb, rounds, limit=400, pages=4):
     ways = ALL - WAYS["kept"] if policy == "path" else ALL  # see test_inside
     patience = "patience=10" if policy == "copy" else ""
     machine, rows = play(build, boot, rounds, f"unmap={policy} tlb={tlb} pages={pages} {patience}", ways, limit)

@@ -47,7 +47,7 @@ def test_router(boot, build, tmp_path):
 def test_calls(build, boot, placement, tlb):
     machine = boot(build.image("ipc-self-test"), cpus=4, nics=0,
                    append=f"trace=on ledger=262144 level=7 placement={placement} tlb={tlb}")
-    machine.wait_for(r"^service tester stopped.*\n", 120)
+    machine.wait_for(r"^service tester stopped.*\n", 200)
     assert_follows(machine, remembered, map=1000, unmap=1000, stop=2)
 
 
@@ -77,7 +77,7 @@ def test_asids(build, boot, tlb):
     """Roll-overs among unmaps: each CPU flushes before its second switch after one."""
     image = build.image("asids", {"BATON_ASID_BITS": "3"})
     machine = boot(image, cpus=4, nics=0, append=f"{ON} hops=400 over=4 ipc=16 unmap=dash tlb={tlb}").wait_ready()
-    machine.wait_for(r"^s0: asids: \d+ hops", 100)
+    machine.wait_for(r"^s0: asids: \d+ hops", 200)
     assert_follows(machine, rollover=5, flush=10, ticket=20)
 
 
@@ -87,14 +87,14 @@ def test_probe(build, boot, policy):
     """Deaths among hand-overs, duplicates, trust and trust sets."""
     machine = boot(build.image("probe"), cpus=4, nics=0,
                    append=f"trace=on ledger=131072 rounds=4 ways=1023 ipc=2 unmap={policy}").wait_ready()
-    machine.wait_for(r"^judge: probe: ", 150)
+    machine.wait_for(r"^judge: probe: ", 200)
     assert_follows(machine, violation=1, stop=2, send=10, unmap=20)
 
 
 @named("replay-services-that-die")
 def test_lives(build, boot):
     machine = boot(build.image("restart"), cpus=4, nics=0, append=ON)
-    machine.wait_for(r"^watcher: restart: \d+ lives", 100)
+    machine.wait_for(r"^watcher: restart: \d+ lives", 200)
     assert_follows(machine, violation=10, stop=10, start=10)
 
 
@@ -286,7 +286,7 @@ SEEDED = {"downgrade-skipped": "page 2: .*mapped writable", "early-recycle": "pa
 @pytest.mark.parametrize("seed", SEEDED)
 def test_seeded(build, boot, seed):
     machine = boot(build.image("figures", SEEDED_BUILD), cpus=4, nics=0, append=f"{ON} rounds=5 seed={seed}")
-    machine.wait_for(r"^sender: (figures: 5 rounds|FAILED)", 100)
+    machine.wait_for(r"^sender: (figures: 5 rounds|FAILED)", 200)
     with pytest.raises(ledger_replay.Broken, match="^" + SEEDED[seed]):
         ledger_replay.check(exported(machine))
 

@@ -54,7 +54,7 @@ def test_ring(boot, switch, queue, lie):
     sender, other = machine.port(1), machine.port(2)
     for _ in range(3):
         sender.send(bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5]) + bytes(46))
-    machine.wait_for(r"(?i)net0\b.*\bstopped", 10, start)
+    machine.wait_for(r"(?i)net0\b.*\bstopped", since=start)
     for _ in range(300):
         sender.send(bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5]) + bytes(46))
     for port in (sender, other):

@@ -87,7 +87,7 @@ def test_memory(pi, tmp_path):
     put("-tx", "/reserved-memory/kept@7fe00000", "reg", "0", "7fe00000", "200000")
     machine = pi("ipc-self-test", "level=7", pi_tree)
     machine.wait_for(r"^Baton .* on rpi4, 4 CPUs, 1984 MiB\n")
-    machine.wait_for(r"^tester: ipc-self-test: \d+ checks passed\n", 120)
+    machine.wait_for(r"^tester: ipc-self-test: \d+ checks passed\n", 200)
     machine.halt()
 
 
@@ -95,7 +95,7 @@ def test_memory(pi, tmp_path):
 @pytest.mark.parametrize("placement", ["isolated", "trusted"])
 def test_calls(pi, placement):
     machine = pi("ipc-self-test", f"level=7 placement={placement}")
-    result = machine.wait_for(r"^tester: ipc-self-test: (.*)\n", 120).group(1)
+    result = machine.wait_for(r"^tester: ipc-self-test: (.*)\n", 200).group(1)
     assert re.fullmatch(r"\d+ checks passed", result), result
     machine.wait_for(r"^service tester stopped.*\n")
     assert_all_free(machine)
@@ -122,7 +122,7 @@ def test_violations(pi):
 @named("rpi4-restart")
 def test_restart(pi):
     machine = pi("restart", "lives=30")
-    assert machine.wait_for(r"^watcher: (.*)\n", 120).group(1) == "restart: 30 lives, all pristine"
+    assert machine.wait_for(r"^watcher: (.*)\n", 200).group(1) == "restart: 30 lives, all pristine"
     stats = machine.quiet_stats()
     assert by_name(stats["services"])["phoenix"]["restarts"] == 30 and stats["faults"]["violations"] == 30
     machine.halt()
@@ -131,7 +131,7 @@ def test_restart(pi):
 @named("rpi4-hostile")
 def test_hostile(pi):
     machine = pi("besieged-switch", "calls=100000 seed=3 ipc=64")
-    found = machine.wait_for(r"^hostile: (\d+) calls: (\d+) errors, (\d+) valid, (\d+) WRONG\n", 120)
+    found = machine.wait_for(r"^hostile: (\d+) calls: (\d+) errors, (\d+) valid, (\d+) WRONG\n", 200)
     calls, errors, valid, wrong = map(int, found.groups())
     assert wrong == 0 and calls == 100000 and errors > 30000 and valid > 10000, found.group(0)
     assert_all_free(machine)

@@ -102,7 +102,7 @@ def test_all_calls_in_each_policy(build, boot, policy, tlb):
 
 def calls_pass(boot, image, cpus, append):
     machine = boot(image, cpus=cpus, nics=0, append=append)
-    result = machine.wait_for(r"^tester: ipc-self-test: (.*)\n", 120).group(1)
+    result = machine.wait_for(r"^tester: ipc-self-test: (.*)\n", 200).group(1)
     assert re.fullmatch(r"\d+ checks passed", result), result
     machine.wait_for(r"^service tester stopped.*\n")
     stats = machine.quiet_stats()
@@ -117,7 +117,7 @@ def calls_pass(boot, image, cpus, append):
 @pytest.mark.parametrize("cpus", [1, 4])
 def test_restart(build, boot, cpus):
     machine = boot(build.image("restart"), cpus=cpus, nics=1, append="lives=30")
-    result = machine.wait_for(r"^watcher: (.*)\n", 120).group(1)
+    result = machine.wait_for(r"^watcher: (.*)\n", 200).group(1)
     assert result == "restart: 30 lives, all pristine"
     stats = machine.quiet_stats()
     assert by_name(stats["services"])["phoenix"]["restarts"] == 30

@@ -61,7 +61,7 @@ def test_memory(boot, switch, cpus, transport):
     machine = boot(switch, cpus=cpus, memory=16, transport=transport).wait_ready()
     before = machine.quiet_stats()
     assert_all_arrived(through(machine, frames=2000, size="60,512,1514"))
-    assert_pages_conserved(before, machine.quiet_stats())
+    assert_pages_conserved(before, machine.quiet_stats(before))
     machine.halt()
 
 

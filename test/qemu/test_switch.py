@@ -14,7 +14,7 @@ def check_traffic(machine, frames, **options):
     through(machine, frames=256, size=options["size"])  # settles what happens once: learning, first mappings
     before = machine.quiet_stats()
     result = through(machine, frames=frames, **options)
-    after = machine.quiet_stats()
+    after = machine.quiet_stats(before)
     assert_all_arrived(result)
     assert_pages_conserved(before, after)
     total = 2 * frames
@@ -71,7 +71,7 @@ def test_large_window(boot, switch):
     through(machine, frames=256)
     before = machine.quiet_stats()
     result = through(machine, frames=20000, size="60,1514", window=4000, stall=1)
-    after = machine.quiet_stats()
+    after = machine.quiet_stats(before)
     assert not result["wrong"] and not result["duplicated"] and not result["foreign"]
     assert_pages_conserved(before, after)
     sent = sum(flow["sent"] - flow["received"] for flow in result["flows"])
@@ -87,7 +87,7 @@ def test_many_nics(boot, switch, nics):
     before = machine.quiet_stats()
     result = through(machine, frames=5000, flow=flows, size="60,512,1514", window=64)
     assert_all_arrived(result)
-    after = machine.quiet_stats()
+    after = machine.quiet_stats(before)
     assert_pages_conserved(before, after)
     assert_not_copied(before, after, len(flows) * 5000 + 500)
 
@@ -103,7 +103,7 @@ def test_slow_port(boot, switch):
     before = machine.quiet_stats()
     result = through(machine, frames=60000, flow=["0:1", "1:0"], loose=["0:2"], deaf=2, size="60,1514", stall=10)
     assert_all_arrived(result)
-    after = machine.quiet_stats()
+    after = machine.quiet_stats(before)
     assert_pages_conserved(before, after)
     dropped = drops(after) - drops(before)
     missing = result["flows"][2]["sent"] - result["flows"][2]["received"]

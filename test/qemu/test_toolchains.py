@@ -37,7 +37,7 @@ def check_forwards(boot, tree):
 
 def check_calls(boot, tree, cpus):
     machine = boot(tree / "ipc-self-test.img", cpus=cpus, nics=0, append="level=7")
-    result = machine.wait_for(r"^tester: ipc-self-test: (.*)\n", 120).group(1)
+    result = machine.wait_for(r"^tester: ipc-self-test: (.*)\n", 200).group(1)
     assert re.fullmatch(r"\d+ checks passed", result), result
     machine.wait_for(r"^service tester stopped.*\n")
     stats = machine.quiet_stats()
@@ -47,7 +47,7 @@ def check_calls(boot, tree, cpus):
 
 def check_libc(boot, image, cpus):
     machine = boot(image, cpus=cpus, nics=0)
-    result = machine.wait_for(r"^tester: libc-self-test: (.*)\n", 120).group(1)
+    result = machine.wait_for(r"^tester: libc-self-test: (.*)\n", 200).group(1)
     assert re.fullmatch(r"\d+ checks passed", result), result
     machine.wait_for(r"^tester: This is main's line, ended by atexit\n")
     machine.wait_for(r"^tester: ends with status 7\n")

@@ -5,7 +5,7 @@ import sys
 import time
 
 from building import ROOT
-from harness import MachineError
+from harness import LIMIT, MachineError
 
 sys.path.insert(0, str(ROOT))
 from tools import ledger  # noqa: E402
@@ -25,7 +25,7 @@ def exported(machine, limit=120):
             if machine.ended or time.monotonic() > end:
                 raise MachineError("`trace export` did not come to its end")
             machine.news.wait(0.5)
-    machine.wait_for(r"^ledger end .*\n", 5, max(start, machine.mark() - 400))
+    machine.wait_for(r"^ledger end .*\n", LIMIT, max(start, machine.mark() - 400))
     return ledger.parse(machine.console_text()[start:])
 
 

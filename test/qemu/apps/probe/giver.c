@@ -7,13 +7,14 @@
 #include "test/qemu/apps/probe/protocol.h"
 
 #define PROBES_LOOK 64 /* probes between two looks at the time */
+#define LOOKS_NS    1000000 /* between two looks at most; more, and the host has not run this CPU */
 
 static struct round current;
 static uint32_t pages[PAGES_MAX];
 static uint64_t page_count = 4, patience = 500; /* ms */
 static int judge;
-static unsigned ready;   /* (atomic) threads that have used every page */
-static uint64_t sent_at; /* (atomic) ns; 0 before */
+static unsigned ready; /* (atomic) threads that have used every page */
+static bool given;     /* (atomic) the pages are away */
 
 /* Tells judge, without waiting: a probe goes on. */
 static void tell(uint32_t type)
@@ -36,16 +37,16 @@ static int must(const char *what, int result)
     return result;
 }
 
-static bool patience_lost(void)
+/*
+ * A look at the time, which adds what has passed since the last one. Time in which a busy host ran other CPUs, or none, is not
+ * patience: what cuts a thread off reaches its CPU when that one runs, and may wait for the receiver's.
+ */
+static uint64_t probed_ns(uint64_t ns, uint64_t *looked)
 {
-    uint64_t since = __atomic_load_n(&sent_at, __ATOMIC_RELAXED);
+    uint64_t now = baton_time_ns(), since = now - *looked;
 
-    return since && baton_time_ns() - since > patience * 1000000;
-}
-
-static bool given(void)
-{
-    return __atomic_load_n(&sent_at, __ATOMIC_RELAXED) != 0;
+    *looked = now;
+    return ns + (since < LOOKS_NS ? since : LOOKS_NS);
 }
 
 /* Uses the pages, one after the other, until that is a fault. Whether giver owns them any more is not asked. */
@@ -53,6 +54,7 @@ static void probe(unsigned thread)
 {
     bool writes = current.way != SHARED, moves = current.flags & ROUND_MOVING, seen = false;
     unsigned cpu = thread;
+    uint64_t ns = 0, looked = baton_time_ns(); /* of probing since the pages were given away */
 
     for (uint64_t probes = 1;; probes++) {
         volatile uint64_t *page = baton_page_address(pages[probes % page_count]);
@@ -66,12 +68,14 @@ static void probe(unsigned thread)
             __atomic_fetch_add(&ready, 1, __ATOMIC_RELEASE);
         if (probes % PROBES_LOOK)
             continue;
-        if (patience_lost()) {
+        if (__atomic_load_n(&given, __ATOMIC_RELAXED))
+            ns = probed_ns(ns, &looked);
+        else if (moves)
+            baton_thread_move(cpu = (cpu + 1) % GIVER_THREADS);
+        if (ns > patience * 1000000) {
             tell(LASTED);
             abort();
         }
-        if (moves && !given())
-            baton_thread_move(cpu = (cpu + 1) % GIVER_THREADS);
     }
 }
 
@@ -159,7 +163,7 @@ static void play(void)
     baton_message_append(&notice, pages, (uint32_t)(page_count * sizeof pages[0]));
     must("notice", baton_send(port, &notice, 0, BATON_FOREVER));
     give(port, &message, current.flags & ROUND_TRUSTED ? BATON_TRUSTED : 0);
-    __atomic_store_n(&sent_at, baton_time_ns(), __ATOMIC_RELAXED);
+    __atomic_store_n(&given, true, __ATOMIC_RELAXED);
 }
 
 /* Asks judge for the next round; returns only with one. */

@@ -54,7 +54,7 @@ enum request {
     REST, /* giver lives on for a second: a service that faults at once each time is not started again for ever */
     STOP,
     SEEN,   /* to judge: a probe has read the secret */
-    LASTED, /* to judge: a thread was not cut off as long as its patience lasted */
+    LASTED, /* to judge: a thread was not cut off as long as its patience lasted, counted while its CPU ran */
     NOTICE, /* to a receiver: pages of this round follow; their numbers are inline */
     PAGES,  /* those */
     END, /* from judge, rpc: what became of the round? The answer's tag: changes << 32 | us until the last; or UNDONE */
