@@ -17,6 +17,7 @@ SEEDED_BUILD = {"BATON_SEEDED": "ON"}  # makes the fault that it is asked for (c
 sys.path.insert(0, str(ROOT))
 
 from tools import compiled  # noqa: E402
+from tools.settled import settled  # noqa: E402
 
 
 class BuildError(Exception):
@@ -83,7 +84,7 @@ class Build:
                 defines = [f"-D{name}={value}" for name, value in options.items()]
                 if defines or not (tree / "build.ninja").exists():
                     run("cmake", "--preset", preset, "-B", tree, *defines)
-                run("cmake", "--build", tree, "--target", target)
+                settled(lambda: run("cmake", "--build", tree, "--target", target))
             self.done[key] = tree
         return tree
 

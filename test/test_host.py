@@ -10,7 +10,9 @@ import subprocess
 import pytest
 
 from building import SEEDED_BUILD
+from harness import wait_until
 from naming import early, long, named, patient
+from tools.settled import settled
 
 pytestmark = patient
 
@@ -142,3 +144,33 @@ def test_every_unit_is_run():
     made = set(re.findall(r"\btest_\w+(?=[ )])", (tests / "host/CMakeLists.txt").read_text()))
     run = set(UNITS.values()) | set(re.findall(r'"(test_\w+)"', (tests / "host/test_apps.py").read_text()))
     assert made == run
+
+
+NINJA = """\
+rule compile
+  command = cp $in seen; touch under-way; until [ -e go-on ]; do sleep 0.01; done; cp seen object; echo 'object: $in' > deps
+  depfile = deps
+  deps = gcc
+build object: compile sources/some.h
+"""
+
+
+@named("host-build-sees-what-changes-meanwhile")
+def test_settled(tmp_path):
+    """A header that is changed while an object is compiled with it: the object must not stay as it was."""
+    (tmp_path / "build.ninja").write_text(NINJA)
+    header = tmp_path / "sources" / "some.h"
+    header.parent.mkdir()
+    header.write_text("old")
+    builds = []
+
+    def build():
+        builds.append(subprocess.Popen(["ninja"], cwd=tmp_path, stdout=subprocess.DEVNULL))
+        if len(builds) == 1:
+            assert wait_until(lambda: (tmp_path / "under-way").exists())
+            header.write_text("new")
+        (tmp_path / "go-on").touch()
+        assert builds[-1].wait(60) == 0
+
+    settled(build, header.parent)
+    assert (tmp_path / "object").read_text() == "new" and len(builds) > 1

@@ -9,6 +9,7 @@ import sys
 
 from tools import setup
 from tools.common import BUILD, ROOT, Failure, appliances, locked, run, say
+from tools.settled import settled
 
 
 def preset_of(options):
@@ -37,7 +38,7 @@ def target(name, preset="virt"):
         say(f"building {name}")
         # On a terminal Ninja shows how far it is by itself; elsewhere its lines would only be noise, so the last few
         # words suffice.
-        run("cmake", "--build", tree, "--target", name, quiet=not sys.stderr.isatty())
+        settled(lambda: run("cmake", "--build", tree, "--target", name, quiet=not sys.stderr.isatty()))
 
 
 def forget_moved(tree):

@@ -6,7 +6,7 @@
 #include "test/qemu/apps/probe/giver.h"
 #include "test/qemu/apps/probe/protocol.h"
 
-#define PROBES_LOOK 64 /* probes between two looks at the time */
+#define PROBES_LOOK 64      /* probes between two looks at the time */
 #define LOOKS_NS    1000000 /* between two looks at most; more, and the host has not run this CPU */
 
 static struct round current;
