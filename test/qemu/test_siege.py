@@ -112,7 +112,6 @@ SIEGES = {"isolated": (10, 4), "trusted": (5, 1)}
 
 @named("siege-{appliance}-{placement}")
 @pytest.mark.alone
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("placement", SIEGES)
 @pytest.mark.parametrize("appliance", PRODUCT)
 def test_siege(build, boot, tmp_path, appliance, placement):
