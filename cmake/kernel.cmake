@@ -29,7 +29,7 @@ set(BATON_SMALL
     ipc/block ipc/capture ipc/copy ipc/describe ipc/life ipc/page[.]c ipc/page_book ipc/page_limbo ipc/page_set
     ipc/policy ipc/request ipc/service ipc/share ipc/syscall_book ipc/trace ipc/transfer_special ipc/wiring
     mm/frame mm/kernel_map
-    core/irq core/pool core/stock core/timer core/trap drivers/gic_v drivers/spread drivers/virtio_mmio drivers/virtio_net[.]c
+    core/irq core/pool core/stock core/timer core/trap drivers/gic_v drivers/spread drivers/virtio_mmio drivers/virtio_net[.]c drivers/virtio_net_slots
     drivers/virtio_pci drivers/virtqueue ipc/idle ipc/message ipc/observe ipc/page_device ipc/page_map ipc/page_move ipc/rpc
     ipc/sched ipc/syscall[.]c ipc/syscall_message ipc/syscall_rpc ipc/thread ipc/transfer[.]c
     mm/invalidate mm/pagetable mm/space mm/unmap_queue)

@@ -44,7 +44,7 @@ static bool refuse(const struct virtio_transport *transport)
     return false;
 }
 
-bool virtio_negotiate(const struct virtio_transport *transport, const char *name, uint64_t wanted,
+bool virtio_negotiate(struct virtio_transport *transport, const char *name, uint64_t wanted,
                       uint64_t required)
 {
     if (!virtio_reset(transport)) {
@@ -65,13 +65,14 @@ bool virtio_negotiate(const struct virtio_transport *transport, const char *name
                   offered, required);
         return refuse(transport);
     }
-    transport->ops->features_write(transport, offered & wanted);
+    transport->features = offered & wanted;
+    transport->ops->features_write(transport, transport->features);
     if (transport->legacy)
         return true; /* had no FEATURES_OK: the device takes what the driver writes */
 
     virtio_status_add(transport, VIRTIO_FEATURES_OK);
     if (!(transport->ops->status_read(transport) & VIRTIO_FEATURES_OK)) {
-        log_print("%s: refused features %lx out of %lx offered\n", name, offered & wanted, offered);
+        log_print("%s: refused features %lx out of %lx offered\n", name, transport->features, offered);
         return refuse(transport);
     }
     return true;
@@ -92,7 +93,8 @@ bool virtio_queue_create(struct virtio_transport *transport, const char *name, u
     }
     unsigned frames = virtqueue_bytes(size) / (unsigned)PAGE_SIZE;
     void *memory = arch_phys_to_virt(frame_alloc(frames, name));
-    virtqueue_init(queue, size, memory, frame_alloc_bytes(size * sizeof(void *), 64, name), writable);
+    virtqueue_init(queue, size, memory, frame_alloc_bytes(size * sizeof(void *), 64, name), writable,
+                   transport->features & VIRTIO_F_EVENT_IDX);
     const char *wrong = transport->ops->queue_start(transport, number, queue);
     if (!wrong)
         return true;

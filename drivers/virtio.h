@@ -26,7 +26,9 @@
 #define VIRTIO_QUEUES_MAX 2 /* of one device, that a driver may start */
 
 /* Feature bits */
+#define VIRTIO_F_ANY_LAYOUT    (UINT64_C(1) << 27)
 #define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28)
+#define VIRTIO_F_EVENT_IDX     (UINT64_C(1) << 29)
 #define VIRTIO_F_VERSION_1     (UINT64_C(1) << 32)
 
 /* Device status */
@@ -77,7 +79,8 @@ struct virtio_transport {
     volatile uint8_t *notify[VIRTIO_QUEUES_MAX]; /* where a kick of that queue goes; set by queue_start */
     const struct virtio_pci *pci;                /* NULL for mmio */
     unsigned irq;
-    bool legacy; /* version 1 of the mmio transport: before VIRTIO 1.0 */
+    bool legacy;       /* version 1 of the mmio transport: before VIRTIO 1.0 */
+    uint64_t features; /* what device and driver have agreed on */
 };
 
 /*
@@ -92,9 +95,9 @@ bool virtio_reset(const struct virtio_transport *transport);
 /*
  * Steps 1 to 6 of invariant 2: accepts what is in `wanted` and offered, VERSION_1 (which a modern transport
  * must offer) included. `required` must be offered. Returns false, with FAILED set and a line in the log,
- * when the device refuses.
+ * when the device refuses; else what was agreed on is in transport->features.
  */
-bool virtio_negotiate(const struct virtio_transport *transport, const char *name, uint64_t wanted,
+bool virtio_negotiate(struct virtio_transport *transport, const char *name, uint64_t wanted,
                       uint64_t required);
 
 /*

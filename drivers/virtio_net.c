@@ -14,8 +14,6 @@
 
 #define FEATURE_MAC (UINT64_C(1) << 5)
 
-#define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
-
 #define PORT_MESSAGES 1024u             /* frames that wait to be transmitted, besides those in the ring */
 #define DRY_NS        UINT64_C(1000000) /* until a dry pool is tried again */
 
@@ -39,8 +37,7 @@ __attribute__((noreturn)) static void net_stop(struct virtio_net *net, const cha
     net->transport.ops->interrupt_stop(&net->transport);
     port_close(net->port);
     if (virtio_reset(&net->transport)) {
-        virtio_net_receive_drain(net);
-        virtio_net_transmit_drain(net);
+        virtio_net_drain(net);
     } else {
         log_print("%s: does not reset: its buffers stay with it\n", net->nic->name);
     }
@@ -60,13 +57,9 @@ static void net_check(struct virtio_net *net)
 /* Sleeps until the device or a port has work. "Make known, look once more, park, forget": no wake-up is lost. */
 static void net_sleep(struct virtio_net *net)
 {
-    bool work = virtio_net_receive_arm(net);
-
-    work |= virtio_net_transmit_arm(net);
-    if (!work)
+    if (!virtio_net_arm(net))
         thread_park(net->receive.empty_count > 0 ? timer_deadline(DRY_NS) : UINT64_MAX);
-    virtio_net_receive_disarm(net);
-    virtio_net_transmit_disarm(net);
+    virtio_net_disarm(net);
 }
 
 static void poller_quiet(void *argument)
@@ -84,6 +77,15 @@ static bool poller_listen(void *argument)
     return virtio_net_listen(argument);
 }
 
+/* Whether an interface of this CPU has received what is not yet on its way. */
+static bool frames_pending(void)
+{
+    for (unsigned i = 0; i < net_count; i++)
+        if (nets[i].nic->cpu == cpu_number() && virtqueue_pending(&nets[i].receive.queue) > 0)
+            return true;
+    return false;
+}
+
 /*
  * Both directions of one interface, in passes of at most 64 frames each way. A pass runs with interrupts
  * masked, as ipc/ wants it; between two passes they are let in.
@@ -99,6 +101,8 @@ static void net_run(void *argument)
         idle_moved(done);
         done += virtio_net_transmit(net);
         net_check(net);
+        if (virtqueue_unkicked(&net->transmit.queue) > 0)
+            virtio_net_transmit_kick(net, frames_pending());
         if (done > 0) {
             thread_yield(); /* what was handed on is worked on before more is taken */
         } else {
@@ -163,14 +167,12 @@ bool virtio_net_create(const struct virtio_transport *transport)
     struct virtio_net *net = &nets[net_count];
     memset(net, 0, sizeof *net); /* a device before this one may have been given up half way */
     net->transport = *transport;
-    net->header_bytes = transport->legacy ? HEADER_BYTES_LEGACY : JOINED_HEADER;
-    if (!virtio_negotiate(transport, name, VIRTIO_F_INDIRECT_DESC | FEATURE_MAC, VIRTIO_F_INDIRECT_DESC))
+    net->header_bytes = transport->legacy ? HEADER_BYTES_LEGACY : HEADER_BYTES;
+    /* A legacy device must say that its header may lie in one piece with the frame. */
+    uint64_t required = VIRTIO_F_INDIRECT_DESC | (transport->legacy ? VIRTIO_F_ANY_LAYOUT : 0);
+    if (!virtio_negotiate(&net->transport, name, required | VIRTIO_F_EVENT_IDX | FEATURE_MAC, required))
         return false;
-
-    /* Two lines of a cache: one that the device reads its headers from, one that it writes them to. */
-    uint64_t headers = arch_virt_to_phys(frame_alloc_bytes(128, 64, name));
-    if (!virtio_net_receive_create(net, name, headers) ||
-        !virtio_net_transmit_create(net, name, headers + 64))
+    if (!virtio_net_slots_create(net, name))
         return false;
     net->nic = nic_choose(transport);
     if (!net->nic) {

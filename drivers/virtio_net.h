@@ -15,21 +15,24 @@
  *   4. the service receives, 5. it decides, 6. it sends (ipc/, apps/)
  *   7. port of this driver (ipc/port.c, virtio_net_transmit.c)
  *   8. descriptors made (virtio_net_transmit.c)
- *   9. NIC out: available ring of the transmit queue, kick (virtio_net_transmit.c)
+ *   9. NIC out: available ring of the transmit queue (virtio_net_transmit.c), kick (virtio_net_slots.c)
  *   10. page and message back to their pools (virtio_net_transmit.c)
  *
  * Receive buffers: a slot of the ring is a message object and an IPC page. The device writes its own header, which nobody reads,
- * right before the inline data (a legacy one to a place apart), the first 128 bytes into the message's inline data, the rest into the page. A
+ * right before the inline data, the first 128 bytes into the message's inline data, the rest into the page. A
  * frame of up to 128 bytes leaves the page in its slot. A used slot is filled again at once; when a pool is
  * dry it stays empty and is tried again every millisecond: then the device waits, nothing is lost in here.
  *
  * Transmit: header, inline data and pieces become descriptors; header and inline data one, where they can lie behind each other:
- * the fewer there are, the less a device has to do for a frame. A full ring leaves the messages in the port,
- * whose senders then wait or see BATON_EFULL.
+ * the fewer there are, the less a device has to do for a frame. One descriptor is the slot's own, more are in a table that this
+ * points to, so that the ring stays deep. A full ring leaves the messages in the port, whose senders then wait or see BATON_EFULL.
+ * The kick is put off while an interface of this CPU has received frames that are not yet on their way, but not for long
+ * (virtio_net_transmit_kick): one kick is for hundreds of frames then, and the device sends them in one go.
  *
  * Interrupts are off while the thread works. When nothing is left to do it sleeps, while the idle thread
  * may poll on for a grace (ipc/idle.h); it is woken by the device (for transmitted frames
- * only while there are some in the ring, so that pages come back at every quiet point) or by the port.
+ * only while there are some in the ring, so that pages come back at every quiet point, and once for all of them where the device
+ * has EVENT_IDX) or by the port.
  *
  * Invariants
  *   1. What lies in a ring is owned by the kernel (space 0), and no CPU touches it until the device has
@@ -47,7 +50,7 @@
  * tx_request (an rpc: a driver answers none).
  *
  * Limits: one queue pair; no offloads, no mergeable buffers, no control queue: without it a device receives
- * everything (promiscuous), which is what a bridge needs. The device must offer INDIRECT_DESC.
+ * everything (promiscuous), which is what a bridge needs. The device must offer INDIRECT_DESC, a legacy one ANY_LAYOUT, too.
  */
 #ifndef DRIVERS_VIRTIO_NET_H
 #define DRIVERS_VIRTIO_NET_H

@@ -26,6 +26,9 @@
 #define QUEUE_TRANSMIT 1u
 #define QUEUE_LEAST    32u /* a message of 16 pieces takes 18 descriptors: a chain may not exceed the queue */
 
+#define HEADER_BYTES_LEGACY 10u /* without num_buffers, as mergeable buffers are not negotiated */
+#define HEADER_BYTES        12u
+
 #define FRAME_LEAST 14u   /* two addresses and a type */
 #define FRAME_MOST  1522u /* 1500 of payload, 14 of header, two VLAN tags */
 
@@ -57,18 +60,15 @@ _Static_assert(sizeof(struct baton_piece) == 8 && offsetof(struct baton_piece, o
                "piece_word");
 
 /*
- * A receive buffer is what the table of its slot points to: the message object, which is the slot's token while it is
- * in flight, and the page. The header's descriptor is for legacy devices: others write it before the inline data, where the
- * message has its tag, which is set afterwards; their slots point to the second descriptor.
+ * A receive buffer is what the pair of its slot points to: the message object, which is the slot's token while it is in flight, and the
+ * page. The device writes its header before the inline data, where the message has its tag, which is set afterwards. Pairs have nothing
+ * else in them, so that neighbours, which are used together, share a line of the cache: each line that a device looks at has been
+ * written by us.
  */
-struct receive_table {
-    struct virtqueue_descriptor header, in_message, in_page;
-    uint32_t page; /* not for the device: the page that in_page points to; NO_PAGE when it must be filled */
-    uint32_t unused[3];
+struct pair {
+    struct virtqueue_descriptor in_message, in_page;
 };
-_Static_assert(sizeof(struct receive_table) == 64, "one cache line");
-#define RECEIVE_PARTS 3u
-#define NO_PAGE       UINT32_MAX
+#define NO_PAGE UINT32_MAX
 
 /* A slot that is not in flight. */
 struct receive_slot {
@@ -78,7 +78,8 @@ struct receive_slot {
 
 struct receive {
     struct virtqueue queue;
-    struct receive_table *tables;
+    struct pair *pairs;         /* by slot */
+    uint32_t *pages;            /* by slot: that in_page points to; NO_PAGE when it must be filled */
     struct receive_slot *empty; /* slots that wait for a message or a page, or to be posted as they are */
     uint32_t empty_count;
     uint16_t taken[BATON_BATCH]; /* slots of the frames that wait, until they are posted again */
@@ -91,18 +92,24 @@ struct receive {
 #define TRANSMIT_PARTS (1u + 1u + BATON_PIECES) /* header, inline data, pieces */
 _Static_assert(TRANSMIT_PARTS <= QUEUE_LEAST, "a chain may not exceed the queue");
 
+/* A frame of one part needs the descriptor of its slot only. For two, and for more, a slot has a pair and such a table. */
 struct transmit_table {
     struct virtqueue_descriptor part[TRANSMIT_PARTS];
 };
 
+/* How many frames may wait for one kick while more are on the way: three quarters of the ring. */
+#define KICK_SHARE(size) ((size) - (size) / 4)
+
 /* A slot's token is the message that it carries. */
 struct transmit {
     struct virtqueue queue;
+    struct pair *pairs; /* by slot */
     struct transmit_table *tables;
     uint64_t
         header; /* physical address of a device header of zeros, for frames whose own has no place before them */
     uint16_t *free; /* slots that are not in flight */
     uint32_t free_count;
+    uint32_t waited; /* how many waited for a kick when that was put off last */
 };
 
 struct virtio_net {
@@ -113,22 +120,14 @@ struct virtio_net {
     struct spread spread; /* the same for a receiver with several lanes */
     struct thread *thread;
     struct virtio_transport transport;
-    uint32_t header_bytes; /* of the device's header: 12, legacy 10 */
+    uint32_t header_bytes; /* of the device's header, right before a frame's inline data: 12, legacy 10 */
     struct poller poller;  /* what the idle thread looks at */
     struct receive receive;
     struct transmit transmit;
 };
 
-/* Bytes of a device's header that lie right before a frame's inline data; a legacy device wants a descriptor for its header. */
-#define JOINED_HEADER 12u
-static inline uint32_t net_front(const struct virtio_net *net)
-{
-    return net->transport.legacy ? 0 : JOINED_HEADER;
-}
-
-/* Boot: queue, tables, slots; nothing posted yet. `header`: the physical address of a place for device headers. */
-bool virtio_net_receive_create(struct virtio_net *net, const char *name, uint64_t header);
-bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64_t header);
+/* Boot: queues, tables, slots; nothing posted yet. False, with a line in the log, when the device lacks a queue, or it is too small. */
+bool virtio_net_slots_create(struct virtio_net *net, const char *name);
 
 /*
  * Stations 1 to 3: takes up to 64 frames from the device, hands them to the forwarder, fills the ring again.
@@ -141,13 +140,39 @@ unsigned virtio_net_receive(struct virtio_net *net);
 unsigned virtio_net_transmit(struct virtio_net *net);
 
 /*
- * Before and after the thread sleeps. arm makes everything that could give this direction work wake the
- * thread, and then returns true when there is work by now, so that it must not sleep.
+ * Tells the device what was posted, if it wants to be told. `more`: frames are under way here that may be posted soon; then it is put
+ * off, as long as that brings something: until a call before which nothing was posted, or the ring is full but for a quarter. After each
+ * pass in which something waits (virtqueue_unkicked), so that nothing waits when the thread sleeps.
+ *
+ * Why: whoever gets a kick begins to send at once. An emulator does that under a lock that the guest's CPU needs for its next exception, so
+ * what is not posted by then waits until all that was has been sent; and its frames come back in just as small batches.
  */
-bool virtio_net_receive_arm(struct virtio_net *net);
-void virtio_net_receive_disarm(struct virtio_net *net);
-bool virtio_net_transmit_arm(struct virtio_net *net);
-void virtio_net_transmit_disarm(struct virtio_net *net);
+void virtio_net_transmit_kick(struct virtio_net *net, bool more);
+
+/* A slot of the receive ring that lacks something, for another try. */
+static inline void slot_leave(struct receive *receive, uint32_t id, struct message *message)
+{
+    receive->empty[receive->empty_count++] = (struct receive_slot){.id = id, .message = message};
+}
+
+/* Another try for slots that stayed empty because a pool was dry. Returns how many are posted now. */
+unsigned virtio_net_slots_retry(struct virtio_net *net);
+
+/* Slots of the receive ring were posted up to `next`: shows them to the device, and kicks. */
+void virtio_net_slots_publish(struct virtio_net *net, uint32_t next);
+
+/* Station 3: hands on what waits for the forwarder; returns how many frames its port took. The rest goes on waiting. */
+unsigned virtio_net_hand_over(struct virtio_net *net);
+
+/* There is no receiver: what waits for it is dropped. */
+void virtio_net_waiting_drop(struct virtio_net *net);
+
+/*
+ * Before and after the thread sleeps. arm makes everything that could give it work wake the thread, and then returns true when
+ * there is work by now, so that it must not sleep.
+ */
+bool virtio_net_arm(struct virtio_net *net);
+void virtio_net_disarm(struct virtio_net *net);
 
 /*
  * The same for the idle thread while the thread sleeps armed (ipc/idle.h): quiet and listen switch the device's interrupts alone,
@@ -157,9 +182,8 @@ void virtio_net_quiet(struct virtio_net *net);
 bool virtio_net_look(const struct virtio_net *net);
 bool virtio_net_listen(struct virtio_net *net);
 
-/* After a reset of the device: all that lies in the direction's slots goes back to the pools. */
-void virtio_net_receive_drain(struct virtio_net *net);
-void virtio_net_transmit_drain(struct virtio_net *net);
+/* After a reset of the device: all that lies in its slots goes back to the pools. */
+void virtio_net_drain(struct virtio_net *net);
 
 /* Whether somebody wants to see what passes here. What passes the capture interface is what was seen elsewhere. */
 static inline bool net_observed(const struct virtio_net *net)
@@ -168,14 +192,7 @@ static inline bool net_observed(const struct virtio_net *net)
 }
 
 /* The one place for drops: counted under their reason, and shown to whoever looks. The message stays the caller's. */
-static inline void net_drop(struct virtio_net *net, enum net_drop drop, const struct message *message)
-{
-    struct nic_drop *row = &net->nic->stats.dropped[drop];
-
-    row->count++;
-    if (net_observed(net))
-        observe_drop(net->nic->number, row->reason, message);
-}
+void net_drop(struct virtio_net *net, enum net_drop drop, const struct message *message);
 
 /* Adds to the service's counters, once per batch. */
 static inline void net_count_messages(struct virtio_net *net, unsigned in, unsigned out)

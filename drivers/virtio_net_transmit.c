@@ -12,35 +12,17 @@
 /* Used entries that make it worth while to collect them though there is other work. */
 #define RECLAIM_BATCH 32u
 
-bool virtio_net_transmit_create(struct virtio_net *net, const char *name, uint64_t header)
-{
-    struct transmit *transmit = &net->transmit;
-
-    if (!virtio_queue_create(&net->transport, name, QUEUE_TRANSMIT, &transmit->queue, QUEUE_LEAST,
-                             VIRTQUEUE_SIZE_MAX, 0))
-        return false;
-    unsigned size = transmit->queue.size;
-    transmit->header = header;
-    transmit->tables = frame_alloc_bytes(size * sizeof(struct transmit_table), 64, name);
-    transmit->free = frame_alloc_bytes(size * sizeof(uint16_t), 64, name);
-    for (unsigned id = 0; id < size; id++) {
-        virtqueue_slot_set(&transmit->queue, id, arch_virt_to_phys(&transmit->tables[id]), TRANSMIT_PARTS);
-        transmit->free[transmit->free_count++] = (uint16_t)(size - 1 - id);
-    }
-    return true;
-}
-
 /* ---- Station 8: a message becomes descriptors ---- */
 
 /*
  * Any number of pieces, with inline data or without; the device's header lies apart. All slots share that one, of zeros: no offload
  * is asked of the device.
  */
-static __attribute__((noinline, cold)) void
-descriptors_apart(const struct virtio_net *net, struct transmit_table *table, const struct message *message)
+static __attribute__((noinline, cold)) void descriptors_apart(struct virtio_net *net, uint32_t id,
+                                                              const struct message *message)
 {
     const struct baton_message *abi = &message->abi;
-    struct virtqueue_descriptor *part = table->part;
+    struct virtqueue_descriptor *first = net->transmit.tables[id].part, *part = first;
     uint64_t next = VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, 1);
 
     *part = (struct virtqueue_descriptor){net->transmit.header, net->header_bytes | next};
@@ -57,43 +39,57 @@ descriptors_apart(const struct virtio_net *net, struct transmit_table *table, co
             page_phys(piece->page) + (piece->offset & BATON_PIECE_OFFSET_MASK), piece->length | next};
     }
     part->rest = (uint32_t)part->rest; /* the last one */
+    virtqueue_slot_set(&net->transmit.queue, id, arch_virt_to_phys(first), (unsigned)(part + 1 - first));
 }
 
 #define ONE_PIECE (UINT64_C(1) << (HEADER_PIECES - HEADER_INLINE_LENGTH))
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) loose_word;
 typedef uint32_t __attribute__((may_alias, aligned(1))) loose_half;
-_Static_assert(offsetof(struct baton_message, data) - JOINED_HEADER >= offsetof(struct baton_message, reply),
+_Static_assert(offsetof(struct baton_message, data) - HEADER_BYTES >= offsetof(struct baton_message, reply),
                "before the inline data there is nothing that the driver reads");
+
+/* What is the same for all messages of a batch. */
+struct places {
+    struct virtqueue_descriptor *descriptors; /* of the slots */
+    struct pair *pairs;
+    uint64_t pairs_phys;
+    uint64_t to_phys; /* added to the address of a message's data: where the header begins */
+    uint64_t header_bytes;
+    uint64_t pages_phys;
+};
 
 /*
  * Station 8, the common case: inline data, and one piece at most. The device's header is the bytes before the inline data, where
  * the message has its tag, or room that its service left: nobody looks at these again, and a sender could have written there what
- * a device takes for an order. So they are zeroed. False: it is not that simple. `first`: see header_word. `to_phys`: added to an
- * address in a message. `phys`: page_region_phys.
+ * a device takes for an order. So they are zeroed. One part needs no table: the slot's descriptor is the frame's, which saves a device
+ * a look at memory. False: it is not that simple. `first`: see header_word.
  */
-static inline bool descriptors_join(struct transmit_table *table, struct message *message, uint64_t first,
-                                    uint64_t to_phys, uint64_t phys)
+static inline bool descriptors_join(const struct places *places, uint64_t id, struct message *message,
+                                    uint64_t first)
 {
+    struct virtqueue_descriptor *slot = &places->descriptors[id];
     uint64_t shape = first >> HEADER_INLINE_LENGTH; /* length of the inline data, and the pieces above */
     uint8_t *data = message->abi.data + (first >> HEADER_INLINE_OFFSET & 0xff);
-    uint64_t start = (uint64_t)data + to_phys - JOINED_HEADER;
+    uint64_t start = (uint64_t)data + places->to_phys, header = places->header_bytes;
 
     if (shape - 1 < ONE_PIECE - 1) {
-        table->part[0] = (struct virtqueue_descriptor){start, shape + JOINED_HEADER};
+        *slot = (struct virtqueue_descriptor){start, shape + header};
     } else if (shape - (ONE_PIECE + 1) < ONE_PIECE - 1) {
         uint64_t piece = *(const piece_word *)(const void *)&message->abi.piece[0];
 
-        table->part[0] = (struct virtqueue_descriptor){
-            start, shape + (VIRTQUEUE_REST(JOINED_HEADER, VIRTQUEUE_NEXT, 1) - ONE_PIECE)};
-        table->part[1] = (struct virtqueue_descriptor){phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
-                                                           (piece >> 32 & BATON_PIECE_OFFSET_MASK),
-                                                       piece >> 48};
+        places->pairs[id] =
+            (struct pair){{start, shape + header + (VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, 1) - ONE_PIECE)},
+                          {places->pages_phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
+                               (piece >> 32 & BATON_PIECE_OFFSET_MASK),
+                           piece >> 48}};
+        *slot = (struct virtqueue_descriptor){places->pairs_phys + id * sizeof(struct pair),
+                                              VIRTQUEUE_REST(sizeof(struct pair), VIRTQUEUE_INDIRECT, 0)};
     } else {
         return false;
     }
-    *(loose_word *)(void *)(data - JOINED_HEADER) = 0;
-    *(loose_half *)(void *)(data - JOINED_HEADER + sizeof(loose_word)) = 0;
+    *(loose_word *)(void *)(data - HEADER_BYTES) = 0;
+    *(loose_half *)(void *)(data - HEADER_BYTES + sizeof(loose_word)) = 0;
     return true;
 }
 
@@ -137,14 +133,19 @@ static unsigned messages_send(struct virtio_net *net)
     if (observing)
         observe_out(net->nic->number, messages, count);
 
-    struct transmit_table *tables = transmit->tables;
+    const struct places places = {
+        .descriptors = transmit->queue.descriptors,
+        .pairs = transmit->pairs,
+        .pairs_phys = arch_virt_to_phys(transmit->pairs),
+        .to_phys =
+            message_inline_phys(message_objects) - (uint64_t)message_objects->abi.data - net->header_bytes,
+        .header_bytes = net->header_bytes,
+        .pages_phys = page_region_phys,
+    };
     const uint16_t *free = &transmit->free[transmit->free_count];
     void **held = transmit->queue.held;
     const uint32_t start = transmit->queue.next;
     uint16_t *const ring = &transmit->queue.available->ring[start & transmit->queue.mask], *place = ring;
-    const uint64_t phys = page_region_phys;
-    const uint64_t to_phys = message_inline_phys(message_objects) - (uint64_t)message_objects->abi.data;
-    const bool joined = net_front(net) > 0 && !observing; /* who observes finds frames again by their tag */
     uint64_t bytes = 0;
 
     for (struct message *const *end = messages + count, *const *at = messages; at < end;) {
@@ -156,8 +157,9 @@ static unsigned messages_send(struct virtio_net *net)
             continue;
         }
         uint64_t id = *--free;
-        if (__builtin_expect(!joined || !descriptors_join(&tables[id], message, first, to_phys, phys), 0))
-            descriptors_apart(net, &tables[id], message);
+        /* Who observes finds frames again by their tag, which the device's header would lie over. */
+        if (__builtin_expect(observing || !descriptors_join(&places, id, message, first), 0))
+            descriptors_apart(net, (uint32_t)id, message);
         held[id] = message;
         *place++ = (uint16_t)id;
         bytes += length;
@@ -166,9 +168,9 @@ static unsigned messages_send(struct virtio_net *net)
     transmit->free_count -= posted;
     if (observing)
         posted_observe(net, free, posted);
-    /* Station 9: NIC out. One index and one kick for the batch. */
-    if (posted > 0 && virtqueue_publish(&transmit->queue, start + posted))
-        net->transport.ops->notify(&net->transport, QUEUE_TRANSMIT);
+    /* Station 9: NIC out. One index for the batch; the kick is for several, see virtio_net_transmit_kick(). */
+    if (posted > 0)
+        virtqueue_publish(&transmit->queue, start + posted);
     stats->tx_frames += posted;
     stats->tx_bytes += bytes;
     net_count_messages(net, count, posted);
@@ -248,39 +250,4 @@ unsigned virtio_net_transmit(struct virtio_net *net)
     if (done == 0 && pending > 0)
         done = used_reclaim(net); /* nothing better to do */
     return done;
-}
-
-/* ---- Sleeping, and the end ---- */
-
-bool virtio_net_transmit_arm(struct virtio_net *net)
-{
-    struct transmit *transmit = &net->transmit;
-    bool work = false;
-
-    /* Interrupts for used entries only while there are frames to come back: so pages do at every quiet point. */
-    if (transmit->queue.in_flight > 0)
-        work = virtqueue_interrupts_on(&transmit->queue) > 0;
-    /* While the ring is full, messages in the port are no work. */
-    if (transmit->free_count > 0) {
-        port_receiver_add(net->port, net->thread);
-        work |= port_depth(net->port) > 0;
-    }
-    return work;
-}
-
-void virtio_net_transmit_disarm(struct virtio_net *net)
-{
-    virtqueue_interrupts_off(&net->transmit.queue);
-    port_receiver_remove(net->port, net->thread);
-}
-
-void virtio_net_transmit_drain(struct virtio_net *net)
-{
-    struct transmit *transmit = &net->transmit;
-
-    for (unsigned id = 0; id < transmit->queue.size; id++) {
-        if (transmit->queue.held[id])
-            message_drop(transmit->queue.held[id]);
-        transmit->queue.held[id] = NULL;
-    }
 }

@@ -14,7 +14,7 @@ static uint32_t available_offset(unsigned size)
 
 static uint32_t used_offset(unsigned size)
 {
-    /* flags, index, one entry per slot, and the event word that is not used here but belongs to the layout */
+    /* flags, index, one entry per slot, and the word of EVENT_IDX */
     uint32_t end = available_offset(size) + 2 * (3 + size);
     return (end + (uint32_t)PAGE_MASK) & ~(uint32_t)PAGE_MASK;
 }
@@ -26,7 +26,20 @@ uint32_t virtqueue_bytes(unsigned size)
     return used_offset(size) + ((used + (uint32_t)PAGE_MASK) & ~(uint32_t)PAGE_MASK);
 }
 
-void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, void **held, uint32_t writable)
+/* The driver's word of EVENT_IDX behind the available ring: interrupt when the used entry of this index is written. */
+static uint16_t *used_event(const struct virtqueue *queue)
+{
+    return &queue->available->ring[queue->size];
+}
+
+/* The device's, behind the used ring: kick when the available entry of this index is written. */
+static const uint16_t *available_event(const struct virtqueue *queue)
+{
+    return (const void *)&queue->used->ring[queue->size];
+}
+
+void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, void **held, uint32_t writable,
+                    bool events)
 {
     *queue = (struct virtqueue){
         .descriptors = memory,
@@ -36,6 +49,7 @@ void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, void *
         .size = size,
         .mask = size - 1,
         .writable = writable,
+        .events = events,
     };
     virtqueue_interrupts_off(queue);
 }
@@ -48,19 +62,29 @@ void virtqueue_slot_set(struct virtqueue *queue, unsigned slot, uint64_t table, 
     };
 }
 
-bool virtqueue_publish(struct virtqueue *queue, uint32_t index)
+void virtqueue_publish(struct virtqueue *queue, uint32_t index)
 {
     queue->in_flight += (uint16_t)(index - queue->next);
     queue->next = (uint16_t)index;
     /* Without it the device may see the new index before the entries and tables, and follow old ones. */
     arch_dmb_oshst();
     __atomic_store_n(&queue->available->index, queue->next, __ATOMIC_RELAXED);
+}
+
+bool virtqueue_kick(struct virtqueue *queue)
+{
+    const uint32_t count = virtqueue_unkicked(queue);
+
+    queue->kicked = queue->next;
     /*
-     * Without it the flags may be read before the index is written: we would see "no kick needed" of a device
-     * that has meanwhile looked, found nothing, and gone to wait for a kick. Also orders the index before the
+     * Without it the flags or the event may be read before the index is written: we would see "no kick needed" of a
+     * device that has meanwhile looked, found nothing, and gone to wait for a kick. Also orders the index before the
      * kick itself.
      */
     arch_dmb_osh();
+    if (queue->events)
+        return (uint16_t)(queue->next - 1 - __atomic_load_n(available_event(queue), __ATOMIC_RELAXED)) <
+               count;
     return !(__atomic_load_n(&queue->used->flags, __ATOMIC_RELAXED) & NO_NOTIFY);
 }
 
@@ -89,14 +113,21 @@ void virtqueue_refuse_entry(struct virtqueue *queue, uint32_t id, uint32_t lengt
 
 void virtqueue_interrupts_off(struct virtqueue *queue)
 {
-    __atomic_store_n(&queue->available->flags, NO_INTERRUPT, __ATOMIC_RELAXED);
+    /* An entry that has been written is written again in 65,536 entries: an interrupt too many does no harm. */
+    if (queue->events)
+        __atomic_store_n(used_event(queue), (uint16_t)(queue->taken - 1), __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&queue->available->flags, NO_INTERRUPT, __ATOMIC_RELAXED);
 }
 
-unsigned virtqueue_interrupts_on(struct virtqueue *queue)
+unsigned virtqueue_interrupts_on(struct virtqueue *queue, uint32_t count)
 {
-    __atomic_store_n(&queue->available->flags, 0, __ATOMIC_RELAXED);
+    if (queue->events)
+        __atomic_store_n(used_event(queue), (uint16_t)(queue->taken + count - 1), __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&queue->available->flags, 0, __ATOMIC_RELAXED);
     /*
-     * Without it the index may be read before the flag is written: the device adds an entry in between, still
+     * Without it the index may be read before the request is written: the device adds an entry in between, still
      * sees that no interrupt is wanted, and the frame waits for the next one.
      */
     arch_dmb_osh();

@@ -1,12 +1,11 @@
 /*
- * Split virtqueue with indirect descriptors (VIRTIO 1.2 section 2.7): the rings alone, on pointers, without a
- * device. The host tests run this very file against a device that lies.
+ * Split virtqueue (VIRTIO 1.2 section 2.7): the rings alone, on pointers, without a device. The host tests run this
+ * very file against a device that lies.
  *
- * Owns: the rings and the record of what is in flight. Model: the queue has `size` slots. Each slot has one
- * descriptor in the ring's table, set once, that points to an indirect table of the driver's; so a slot
- * carries a buffer of many parts and all `size` slots can be in flight at once. The driver posts slots,
- * publishes them together, and takes back what the device has used, in batches. One thread does all of this;
- * nothing here locks.
+ * Owns: the rings and the record of what is in flight. Model: a slot is a descriptor at which a buffer begins, by its number.
+ * The buffer may go on in others, as the driver chains them; which descriptors begin one, and what all of them say, is
+ * the driver's. It posts slots, publishes them together, and takes back what the device has used, in batches. One
+ * thread does all of this; nothing here locks.
  *
  * Invariants
  *   1. A slot is in flight from virtqueue_post() until virtqueue_take() returns it; held[] says which are. One that is taken and
@@ -20,8 +19,9 @@
  *   4. Nothing of the descriptors or of the available ring is ever read back: a device that scribbles on
  *      them harms itself only.
  *
- * Suppression is by flags (no EVENT_IDX): interrupts are off while the driver polls, and kicks are left out
- * while the device says that it looks by itself.
+ * Interrupts are off while the driver polls, and kicks are left out while the device says that it looks by itself. With EVENT_IDX
+ * each side says at which entry it wants to hear of the other, so one interrupt stands for all entries until it is asked for again;
+ * without it, by a flag, and a device may interrupt for each entry until the flag is seen.
  */
 #ifndef DRIVERS_VIRTQUEUE_H
 #define DRIVERS_VIRTQUEUE_H
@@ -95,6 +95,8 @@ struct virtqueue {
     uint32_t in_flight; /* slots published and not taken back */
     uint16_t next;      /* index of the available ring that the next post gets */
     uint16_t taken;     /* index of the used ring that is taken next */
+    uint16_t kicked;    /* index of the available ring up to which the device has been told, or need not be */
+    bool events;        /* EVENT_IDX was negotiated */
     struct virtqueue_fault fault;
 };
 
@@ -106,9 +108,10 @@ uint32_t virtqueue_bytes(unsigned size);
 
 /*
  * Sets the queue up over `memory` (virtqueue_bytes) and `held` (`size` pointers, NULL); the device may write `writable`
- * bytes of each buffer. Interrupts begin suppressed.
+ * bytes of each buffer. `events`: EVENT_IDX was negotiated. Interrupts begin suppressed.
  */
-void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, void **held, uint32_t writable);
+void virtqueue_init(struct virtqueue *queue, unsigned size, void *memory, void **held, uint32_t writable,
+                    bool events);
 
 /* Gives a slot its indirect table: `entries` descriptors at the physical address `table`. Once, before its first post. */
 void virtqueue_slot_set(struct virtqueue *queue, unsigned slot, uint64_t table, unsigned entries);
@@ -131,8 +134,17 @@ static inline uint32_t virtqueue_run(const struct virtqueue *queue, uint32_t ind
     return count < room ? count : room;
 }
 
-/* Shows the device all that was posted, up to `index`, not included. True: it wants a kick. Cost: two barriers. */
-bool virtqueue_publish(struct virtqueue *queue, uint32_t index);
+/* Shows the device all that was posted, up to `index`, not included. It may look at once, or wait for a kick. Cost: one barrier. */
+void virtqueue_publish(struct virtqueue *queue, uint32_t index);
+
+/* How much was published since the device was last asked whether it wants a kick. */
+static inline uint32_t virtqueue_unkicked(const struct virtqueue *queue)
+{
+    return (uint16_t)(queue->next - queue->kicked);
+}
+
+/* Whether the device wants a kick for that; the caller gives it. Cost: one barrier. */
+bool virtqueue_kick(struct virtqueue *queue);
 
 /* The device's index is too far ahead, or the queue has a fault already, which stays: nothing is to be taken. */
 void virtqueue_refuse(struct virtqueue *queue, uint32_t pending);
@@ -206,9 +218,10 @@ static inline uint32_t virtqueue_take_end(struct virtqueue *queue, const struct 
 void virtqueue_interrupts_off(struct virtqueue *queue);
 
 /*
- * Asks for an interrupt at the next used entry. Returns virtqueue_pending(), read after the request is
- * visible: when it is not 0, no interrupt may come for those entries, so the caller must not wait.
+ * Asks for an interrupt at the used entry that is the `count`th from now (1: the next one), at the latest; a device without
+ * EVENT_IDX interrupts at the next. Returns virtqueue_pending(), read after the request is visible: when that is `count` or more, no
+ * interrupt may come, so the caller must not wait.
  */
-unsigned virtqueue_interrupts_on(struct virtqueue *queue);
+unsigned virtqueue_interrupts_on(struct virtqueue *queue, uint32_t count);
 
 #endif

@@ -107,16 +107,16 @@ static int boot(void **state)
 
 static void setup_with(bool legacy, unsigned port_size)
 {
-    device = (struct device){.limit = RING, .offered = VIRTIO_F_INDIRECT_DESC | VIRTIO_F_VERSION_1};
+    device = (struct device){.limit = RING};
     nic = (struct nic){.name = "net0", .number = 3};
     service = (struct service){.name = "net0"};
     net = (struct virtio_net){.nic = &nic, .service = &service, .header_bytes = legacy ? 10 : 12};
     net.transport = (struct virtio_transport){.ops = &device_ops, .legacy = legacy};
     net.port = port_create("net0", &service, RING);
     net.out = port_create("forward", &service, port_size);
-    uint64_t headers = arch_virt_to_phys(frame_alloc_bytes(128, 64, "headers"));
-    assert_true(virtio_net_receive_create(&net, "net0", headers));
-    assert_true(virtio_net_transmit_create(&net, "net0", headers + 64));
+    if (!legacy) /* the one and the other way of asking for interrupts and kicks, with either length of header */
+        net.transport.features = device.offered = device.accepted = VIRTIO_F_EVENT_IDX;
+    assert_true(virtio_net_slots_create(&net, "net0"));
     while (virtio_net_receive(&net) > 0)
         ;
     free_pages = pages_free();
@@ -152,8 +152,7 @@ static int teardown(void **state)
         ;
     assert_int_equal(pages_free(), free_pages);
     assert_int_equal(message_pool_free(), free_messages);
-    virtio_net_receive_drain(&net);
-    virtio_net_transmit_drain(&net);
+    virtio_net_drain(&net);
     assert_int_equal(pages_free(), page_region_count());
     assert_int_equal(message_pool_free(), message_pool_total());
     return 0;
@@ -271,8 +270,8 @@ static void test_full_port_of_the_forwarder(void **state)
     if (net.receive.waiting_count > 0) {
         while (virtio_net_receive(&net) > 0)
             ;
-        assert_false(virtio_net_receive_arm(&net)); /* nothing to do until somebody takes */
-        virtio_net_receive_disarm(&net);
+        assert_false(virtio_net_arm(&net)); /* nothing to do until somebody takes */
+        virtio_net_disarm(&net);
     }
 }
 
@@ -299,13 +298,15 @@ static void test_no_receiver(void **state)
 {
     uint8_t frame[200] = {0};
     struct port *out = net.out;
+    struct thread thread = {.name = "net0"};
 
     (void)state;
+    net.thread = &thread;
     net.out = NULL;
     assert_true(device_receives(frame, sizeof frame, net.header_bytes));
     virtio_net_receive(&net);
-    assert_false(virtio_net_receive_arm(&net));
-    virtio_net_receive_disarm(&net);
+    assert_false(virtio_net_arm(&net));
+    virtio_net_disarm(&net);
     assert_int_equal(dropped(DROP_NO_RECEIVER), 1);
     net.out = out;
 }
@@ -404,7 +405,8 @@ static void test_header_is_the_drivers_own(void **state)
             assert_int_equal(device_transmits(out, net.header_bytes, true), length); /* looks at the header */
             assert_memory_equal(out, frame, FRAME_LEAST);
             assert_memory_equal(out + FRAME_LEAST, in + FRAME_LEAST, length - FRAME_LEAST);
-            assert_int_equal(device.parts, pieces + (net.transport.legacy || pieces > 1 ? 2 : 1));
+            assert_int_equal(device.parts, pieces + (pieces > 1 ? 2 : 1));
+            assert_int_equal(device.direct, pieces == 0);
         }
 }
 
@@ -474,12 +476,101 @@ static void test_full_ring_pushes_back(void **state)
     assert_int_equal(port_depth(net.port), net.port->capacity);
     struct thread thread = {.name = "net0"};
     net.thread = &thread;
-    assert_false(virtio_net_transmit_arm(&net)); /* only the device can change something */
-    assert_int_equal(net.transmit.queue.available->flags, 0);
-    virtio_net_transmit_disarm(&net);
-    for (unsigned sent = 0; sent < accepted; sent++) {
+    assert_false(virtio_net_arm(&net)); /* only the device can change something */
+    for (unsigned sent = 0; sent < RING / 2; sent++) {
+        uint16_t before = net.transmit.queue.used->index;
+        assert_int_equal(device_transmits(frame, net.header_bytes, true), 120);
+        /* With EVENT_IDX when half of them are back, else at each. */
+        bool last = sent == RING / 2 - 1;
+        assert_int_equal(device_interrupts(QUEUE_TRANSMIT, before), net.transport.legacy || last);
+    }
+    virtio_net_disarm(&net);
+    for (unsigned sent = RING / 2; sent < accepted; sent++) {
         assert_int_equal(device_transmits(frame, net.header_bytes, true), 120);
         virtio_net_transmit(&net);
+    }
+}
+
+/* ---- Kicks and interrupts ---- */
+
+static void frames_send(unsigned count)
+{
+    uint8_t frame[LONGEST];
+
+    for (unsigned i = 0; i < count; i++) {
+        struct message *message = message_make(60, 0, 0, frame);
+        assert_int_equal(port_send(net.port, &message, 1), 1);
+    }
+    while (port_depth(net.port) > 0)
+        virtio_net_transmit(&net);
+}
+
+/* One pass of the driver's thread over what it sends; returns the kicks that the device got. */
+static unsigned pass(unsigned frames, bool more)
+{
+    unsigned before = device.kicks;
+
+    frames_send(frames);
+    if (virtqueue_unkicked(&net.transmit.queue) > 0)
+        virtio_net_transmit_kick(&net, more);
+    return device.kicks - before;
+}
+
+/* With nothing under way a frame is told at once; else once for all, and at the latest when nothing was added, or three quarters are full. */
+static void test_kicks_are_put_off(void **state)
+{
+    (void)state;
+    assert_int_equal(pass(1, false), 1);
+    /* a device of the other kind sets its flag or its event by itself; here it wants each kick that it can get */
+    volatile uint16_t *event = (uint16_t *)(uintptr_t)&net.transmit.queue.used->ring[RING];
+    *event = net.transmit.queue.next;
+    assert_int_equal(pass(5, true), 0);
+    assert_int_equal(pass(5, true), 0);
+    assert_int_equal(pass(0, true), 1); /* nothing was added */
+    assert_int_equal(virtqueue_unkicked(&net.transmit.queue), 0);
+    *event = net.transmit.queue.next;
+    assert_int_equal(pass(5, true), 0);
+    assert_int_equal(pass(5, false), 1); /* nothing is under way any more */
+    *event = net.transmit.queue.next;
+    assert_int_equal(pass(RING / 4, true), 0);
+    assert_int_equal(pass(RING / 4 - 1, true), 0);
+    uint8_t frame[LONGEST];
+    for (unsigned i = 0; i < 21; i++)
+        assert_int_equal(device_transmits(frame, net.header_bytes, true), 60);
+    while (virtio_net_transmit(&net) > 0)
+        ;
+    assert_int_equal(pass(RING / 4 + 1, true), 1); /* three quarters of the ring wait */
+}
+
+/* Asleep: the next frame received interrupts once; of those sent, the last that comes back. Awake: none does. */
+static void test_interrupts_while_asleep(void **state)
+{
+    uint8_t frame[200] = {0};
+    struct thread thread = {.name = "net0"};
+
+    (void)state;
+    net.thread = &thread;
+    frames_send(3);
+    for (unsigned asleep = 0; asleep < 2; asleep++) {
+        if (asleep)
+            assert_false(virtio_net_arm(&net));
+        for (unsigned i = 0; i < 3; i++) {
+            uint16_t before = net.receive.queue.used->index;
+            assert_true(device_receives(frame, sizeof frame, net.header_bytes));
+            assert_int_equal(device_interrupts(QUEUE_RECEIVE, before),
+                             asleep && (net.transport.legacy || i == 0));
+            before = net.transmit.queue.used->index;
+            assert_int_equal(device_transmits(frame, net.header_bytes, true), 60);
+            assert_int_equal(device_interrupts(QUEUE_TRANSMIT, before),
+                             asleep && (net.transport.legacy || i == 2));
+        }
+        if (asleep)
+            assert_true(virtio_net_look(&net) &&
+                        virtio_net_listen(&net)); /* there it is: it must not sleep on */
+        virtio_net_disarm(&net);
+        assert_int_equal(virtio_net_receive(&net), 3);
+        assert_int_equal(virtio_net_transmit(&net), 3);
+        frames_send(asleep ? 0 : 3);
     }
 }
 
@@ -499,7 +590,9 @@ static void test_drain_after_a_lie(void **state)
     while (virtio_net_transmit(&net) > 0)
         ;
     assert_non_null(net.transmit.queue.fault.what);
-    virtio_net_transmit_drain(&net);
+    virtio_net_drain(&net);
+    free_pages = page_region_count();
+    free_messages = message_pool_total();
     device.seen[QUEUE_TRANSMIT] = device.queue[QUEUE_TRANSMIT]->available->index;
 }
 
@@ -516,6 +609,7 @@ static void test_devices_that_cannot_be_used(void **state)
     device.offered = UINT64_MAX;
     assert_true(virtio_negotiate(&modern, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
     assert_int_equal(device.accepted, wanted | VIRTIO_F_VERSION_1);
+    assert_true(modern.features == device.accepted);
     assert_true(virtio_negotiate(&legacy, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
     assert_int_equal(device.accepted, wanted);
     device.offered = VIRTIO_F_VERSION_1;
@@ -551,6 +645,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tag_stays_while_observed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_no_frame_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, setup_legacy, teardown),
+        cmocka_unit_test_setup_teardown(test_kicks_are_put_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interrupts_while_asleep, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_interrupts_while_asleep, setup_legacy, teardown),
         cmocka_unit_test_setup_teardown(test_drain_after_a_lie, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_that_cannot_be_used, setup, teardown),
     };

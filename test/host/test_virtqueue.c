@@ -49,16 +49,21 @@ static uint32_t random_below(uint32_t limit)
     return (uint32_t)((random_state >> 33) % limit);
 }
 
-static void device_create(struct device *device, unsigned size)
+static void device_create_with(struct device *device, unsigned size, bool events)
 {
     memset(device, 0, sizeof *device);
     device->memory = aligned_alloc(PAGE_SIZE, virtqueue_bytes(size));
     memset(device->memory, 0, virtqueue_bytes(size));
     device->held_tokens = calloc(size, sizeof(void *));
-    virtqueue_init(&device->queue, size, device->memory, device->held_tokens, WRITABLE);
+    virtqueue_init(&device->queue, size, device->memory, device->held_tokens, WRITABLE, events);
     device->used = (struct virtqueue_used *)(uintptr_t)device->queue.used;
     for (unsigned slot = 0; slot < size; slot++)
         virtqueue_slot_set(&device->queue, slot, (uintptr_t)device->tables[slot], 2);
+}
+
+static void device_create(struct device *device, unsigned size)
+{
+    device_create_with(device, size, false);
 }
 
 static void device_destroy(struct device *device)
@@ -218,13 +223,17 @@ static void test_publish(void **state)
     barriers = 0;
     virtqueue_post(&device.queue, 0, 5, &tokens[5]);
     assert_int_equal(device.queue.available->index, 0); /* posted, but not to be seen yet */
-    assert_true(virtqueue_publish(&device.queue, 1));
+    virtqueue_publish(&device.queue, 1);
+    assert_int_equal(virtqueue_unkicked(&device.queue), 1);
+    assert_true(virtqueue_kick(&device.queue));
+    assert_int_equal(virtqueue_unkicked(&device.queue), 0);
     assert_int_equal(barriers, 2);
     assert_int_equal(index_at_barrier[0], 0); /* first the entries, */
     assert_int_equal(index_at_barrier[1], 1); /* then the index, then the look at the device's flags */
     device.used->flags = 1;
     virtqueue_post(&device.queue, 1, 6, &tokens[6]);
-    assert_false(virtqueue_publish(&device.queue, 2));
+    virtqueue_publish(&device.queue, 2);
+    assert_false(virtqueue_kick(&device.queue));
     assert_int_equal(device.queue.in_flight, 2);
     assert_int_equal(device.queue.available->index, 2);
     watched = NULL;
@@ -239,12 +248,107 @@ static void test_interrupts(void **state)
     device_create(&device, SIZE);
     assert_int_equal(device.queue.available->flags, 1);
     post(&device, 0, 3);
-    assert_int_equal(virtqueue_interrupts_on(&device.queue), 0);
+    assert_int_equal(virtqueue_interrupts_on(&device.queue, 3), 0);
     assert_int_equal(device.queue.available->flags, 0);
     virtqueue_interrupts_off(&device.queue);
     assert_int_equal(device.queue.available->flags, 1);
     device_complete(&device, 1); /* between the last look and the request: the driver must be told */
-    assert_int_equal(virtqueue_interrupts_on(&device.queue), 1);
+    assert_int_equal(virtqueue_interrupts_on(&device.queue, 1), 1);
+    device_destroy(&device);
+}
+
+/* ---- EVENT_IDX: the device's side of it, as VIRTIO 1.2 has it in 2.7.7.2 and 2.7.10 ---- */
+
+static bool need_event(uint16_t event, uint16_t next, uint16_t before)
+{
+    return (uint16_t)(next - event - 1) < (uint16_t)(next - before);
+}
+
+/* Uses `count` entries, one by one, and interrupts where the driver asked for it. Returns how often. */
+static unsigned device_complete_many(struct device *device, unsigned count)
+{
+    unsigned interrupts = 0;
+
+    for (; count > 0; count--) {
+        uint16_t before = device->used->index;
+        device_complete(device, 1);
+        interrupts +=
+            need_event(device->queue.available->ring[device->queue.size], device->used->index, before);
+    }
+    return interrupts;
+}
+
+/* One interrupt, at the entry that was asked for and at no other; none while they are off. Over the wrap of the index. */
+static void test_events_interrupt_once(void **state)
+{
+    struct device device;
+    struct element elements[SIZE];
+
+    (void)state;
+    device_create_with(&device, SIZE, true);
+    for (unsigned round = 0; round < 3000; round++) {
+        unsigned count = 1 + round % SIZE, wanted = 1 + round % count;
+
+        post(&device, 0, count);
+        assert_int_equal(device.queue.available->flags, 0); /* means nothing any more, and must be 0 */
+        if (round % 3 == 0) {
+            virtqueue_interrupts_off(&device.queue);
+            assert_int_equal(device_complete_many(&device, count), 0);
+        } else {
+            assert_int_equal(virtqueue_interrupts_on(&device.queue, wanted), 0);
+            assert_int_equal(device_complete_many(&device, wanted - 1), 0);
+            assert_int_equal(device_complete_many(&device, 1), 1);
+            assert_int_equal(device_complete_many(&device, count - wanted), 0);
+        }
+        for (unsigned taken = 0; taken < count;)
+            taken += (unsigned)take(&device.queue, elements, SIZE);
+    }
+    assert_null(device.queue.fault.what);
+    device_destroy(&device);
+}
+
+/* What came between the last look and the request is told, and the caller sees that its interrupt will not come. */
+static void test_events_asked_too_late(void **state)
+{
+    struct device device;
+
+    (void)state;
+    device_create_with(&device, SIZE, true);
+    post(&device, 0, 5);
+    assert_int_equal(device_complete_many(&device, 2), 0);
+    assert_int_equal(virtqueue_interrupts_on(&device.queue, 2), 2);
+    assert_int_equal(device_complete_many(&device, 3), 0);
+    device_destroy(&device);
+}
+
+/* A kick when the entry is published at which the device wants one, however many are published for one question. */
+static void test_events_kick(void **state)
+{
+    struct device device;
+    unsigned kicks = 0;
+
+    (void)state;
+    device_create_with(&device, SIZE, true);
+    uint16_t *event = (uint16_t *)(void *)&device.used->ring[SIZE];
+    struct element elements[SIZE];
+    for (unsigned round = 0; round < 4000; round++) {
+        unsigned first = round % 7, second = round % 11;
+        uint16_t from = device.queue.next, to = (uint16_t)(from + first + second);
+
+        *event = (uint16_t)(from + round % 23);
+        post(&device, 0, first);
+        post(&device, first, second);
+        assert_int_equal(virtqueue_unkicked(&device.queue), first + second);
+        bool kick = virtqueue_kick(&device.queue);
+        assert_int_equal(kick, round % 23 < first + second);
+        assert_int_equal(kick, need_event(*event, to, from));
+        assert_false(virtqueue_kick(&device.queue)); /* once */
+        kicks += kick;
+        device_complete_many(&device, first + second);
+        for (unsigned taken = 0; taken < first + second;)
+            taken += (unsigned)take(&device.queue, elements, SIZE);
+    }
+    assert_in_range(kicks, 1000, 3000);
     device_destroy(&device);
 }
 
@@ -441,6 +545,9 @@ int main(void)
         cmocka_unit_test(test_any_order_over_the_index_wrap),
         cmocka_unit_test(test_publish),
         cmocka_unit_test(test_interrupts),
+        cmocka_unit_test(test_events_interrupt_once),
+        cmocka_unit_test(test_events_asked_too_late),
+        cmocka_unit_test(test_events_kick),
         cmocka_unit_test(test_wrong_index),
         cmocka_unit_test(test_index_goes_back),
         cmocka_unit_test(test_wrong_id),

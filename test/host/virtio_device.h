@@ -17,6 +17,7 @@ struct device {
     uint16_t seen[2];                 /* available entries that it has read */
     unsigned limit, kicks;            /* entries that it allows in a queue; notifications that came */
     unsigned parts;                   /* of the frame that it transmitted last */
+    bool direct;                      /* that lay in the slot's own descriptor */
     uint32_t status;
     uint64_t offered, accepted; /* features */
 };
@@ -28,6 +29,9 @@ bool device_next(unsigned queue, uint32_t *slot);
 
 /* Writes a used entry, true or not. */
 void device_used(unsigned queue, uint32_t slot, uint32_t length);
+
+/* Whether it interrupts for what it has used since the queue's index was `before`. */
+bool device_interrupts(unsigned queue, uint16_t before);
 
 /* A frame arrives, after `header` bytes of the device's own. False when there is no buffer: the device keeps it. */
 bool device_receives(const uint8_t *frame, uint32_t length, uint32_t header);
