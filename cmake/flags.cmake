@@ -66,7 +66,8 @@ if(NOT BATON_HOST)
     set(BATON_LINK_FLAGS
         -nostdlib -static -Wl,--build-id=none -Wl,--fatal-warnings -Wl,-z,max-page-size=4096)
     if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-        list(APPEND BATON_LINK_FLAGS -no-pie)
+        # Debian's would also cure an erratum of the Cortex-A53, which pads the text with a page when an address happens to lie badly.
+        list(APPEND BATON_LINK_FLAGS -no-pie -mno-fix-cortex-a53-843419)
     endif()
 
     # For files that are memcpy and its like: the compiler would see the loop in memcpy and make it a call of memcpy.

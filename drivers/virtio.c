@@ -79,10 +79,10 @@ bool virtio_negotiate(struct virtio_transport *transport, const char *name, uint
 }
 
 bool virtio_queue_create(struct virtio_transport *transport, const char *name, unsigned number,
-                         struct virtqueue *queue, unsigned least, unsigned most, uint32_t writable)
+                         struct virtqueue *queue, unsigned least, uint32_t writable)
 {
     unsigned limit = transport->ops->queue_limit(transport, number);
-    unsigned size = most;
+    unsigned size = VIRTQUEUE_SIZE_MAX;
 
     while (size > limit)
         size /= 2;

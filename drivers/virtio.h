@@ -101,12 +101,12 @@ bool virtio_negotiate(struct virtio_transport *transport, const char *name, uint
                       uint64_t required);
 
 /*
- * Makes the rings of one queue, of as many entries as the device allows but at most `most` and at least
+ * Makes the rings of one queue, of as many entries as the device allows but at most VIRTQUEUE_SIZE_MAX and at least
  * `least`, a power of two, with buffers of which the device may write `writable` bytes, and starts it. Memory
  * comes from mm/frame.h (boot only). False, with a line in the log, when the queue is missing or too small.
  */
 bool virtio_queue_create(struct virtio_transport *transport, const char *name, unsigned number,
-                         struct virtqueue *queue, unsigned least, unsigned most, uint32_t writable);
+                         struct virtqueue *queue, unsigned least, uint32_t writable);
 
 /* Adds bits to the status. */
 void virtio_status_add(const struct virtio_transport *transport, uint32_t bits);

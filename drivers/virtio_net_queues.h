@@ -92,7 +92,10 @@ struct receive {
 #define TRANSMIT_PARTS (1u + 1u + BATON_PIECES) /* header, inline data, pieces */
 _Static_assert(TRANSMIT_PARTS <= QUEUE_LEAST, "a chain may not exceed the queue");
 
-/* A frame of one part needs the descriptor of its slot only. For two, and for more, a slot has a pair and such a table. */
+/*
+ * A slot names its pair, for frames of two parts. A frame of one part has the slot's descriptor for itself, one of more, or one that is
+ * observed, such a table, as long as it is in flight.
+ */
 struct transmit_table {
     struct virtqueue_descriptor part[TRANSMIT_PARTS];
 };
@@ -109,6 +112,7 @@ struct transmit {
         header; /* physical address of a device header of zeros, for frames whose own has no place before them */
     uint16_t *free; /* slots that are not in flight */
     uint32_t free_count;
+    bool apart;      /* a slot in flight may name its table */
     uint32_t waited; /* how many waited for a kick when that was put off last */
 };
 

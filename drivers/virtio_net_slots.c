@@ -11,20 +11,28 @@
 
 /* ---- Made ---- */
 
-static void *boot_memory(unsigned count, size_t bytes, const char *name)
-{
-    return frame_alloc_bytes(count * (uint32_t)bytes, 64, name);
-}
+/* What the slots of a queue have, for as many as there may be. */
+struct receive_memory {
+    struct pair pairs[VIRTQUEUE_SIZE_MAX];
+    uint32_t pages[VIRTQUEUE_SIZE_MAX];
+    struct receive_slot empty[VIRTQUEUE_SIZE_MAX];
+};
 
-static void receive_create(struct virtio_net *net, const char *name)
+struct transmit_memory {
+    struct pair pairs[VIRTQUEUE_SIZE_MAX];
+    struct transmit_table tables[VIRTQUEUE_SIZE_MAX];
+    uint16_t free[VIRTQUEUE_SIZE_MAX];
+    uint8_t header[HEADER_BYTES];
+};
+
+static void receive_create(struct virtio_net *net, struct receive_memory *memory)
 {
     struct receive *receive = &net->receive;
-    const unsigned size = receive->queue.size;
 
-    receive->pairs = boot_memory(size, sizeof *receive->pairs, name);
-    receive->pages = boot_memory(size, sizeof *receive->pages, name);
-    receive->empty = boot_memory(size, sizeof *receive->empty, name);
-    for (unsigned id = 0; id < size; id++) {
+    receive->pairs = memory->pairs;
+    receive->pages = memory->pages;
+    receive->empty = memory->empty;
+    for (unsigned id = 0; id < receive->queue.size; id++) {
         struct pair *pair = &receive->pairs[id];
 
         pair->in_message.rest =
@@ -36,33 +44,47 @@ static void receive_create(struct virtio_net *net, const char *name)
     }
 }
 
-static void transmit_create(struct transmit *transmit, const char *name)
+static void transmit_create(struct transmit *transmit, struct transmit_memory *memory)
 {
     unsigned size = transmit->queue.size;
 
-    transmit->header = arch_virt_to_phys(boot_memory(1, 64, name));
-    transmit->tables = boot_memory(size, sizeof *transmit->tables, name);
-    transmit->pairs = boot_memory(size, sizeof *transmit->pairs, name);
-    transmit->free = boot_memory(size, sizeof *transmit->free, name);
-    while (size > 0)
+    transmit->pairs = memory->pairs;
+    transmit->tables = memory->tables;
+    transmit->free = memory->free;
+    transmit->header = arch_virt_to_phys(memory->header);
+    while (size > 0) {
         transmit->free[transmit->free_count++] = (uint16_t)--size;
+        virtqueue_slot_set(&transmit->queue, size, arch_virt_to_phys(&transmit->pairs[size]), 2);
+    }
 }
 
 bool virtio_net_slots_create(struct virtio_net *net, const char *name)
 {
     if (!virtio_queue_create(&net->transport, name, QUEUE_RECEIVE, &net->receive.queue, QUEUE_LEAST,
-                             VIRTQUEUE_SIZE_MAX, net->header_bytes + BATON_INLINE_BYTES + BATON_PAGE_BYTES) ||
-        !virtio_queue_create(&net->transport, name, QUEUE_TRANSMIT, &net->transmit.queue, QUEUE_LEAST,
-                             VIRTQUEUE_SIZE_MAX, 0))
+                             net->header_bytes + BATON_INLINE_BYTES + BATON_PAGE_BYTES) ||
+        !virtio_queue_create(&net->transport, name, QUEUE_TRANSMIT, &net->transmit.queue, QUEUE_LEAST, 0))
         return false;
-    receive_create(net, name);
-    transmit_create(&net->transmit, name);
+    receive_create(net, frame_alloc_bytes(sizeof(struct receive_memory), 64, name));
+    transmit_create(&net->transmit, frame_alloc_bytes(sizeof(struct transmit_memory), 64, name));
     return true;
 }
 
 /* ---- Filled ---- */
 
-/* What a pool does not give stays missing, and what was got stays with the slot. */
+/* The slot gets what it lacks; what a pool does not give stays missing, and what was got stays with the slot. */
+static bool slot_fill(struct virtio_net *net, struct receive_slot *slot)
+{
+    struct pair *pair = &net->receive.pairs[slot->id];
+    uint32_t *page = &net->receive.pages[slot->id];
+
+    if ((!slot->message && !message_alloc(&slot->message, 1)) ||
+        (*page == NO_PAGE && !page_get_device(page, 1)))
+        return false;
+    pair->in_message.address = message_inline_phys(slot->message) - net->header_bytes;
+    pair->in_page.address = page_phys(*page);
+    return true;
+}
+
 unsigned virtio_net_slots_retry(struct virtio_net *net)
 {
     struct receive *receive = &net->receive;
@@ -71,14 +93,9 @@ unsigned virtio_net_slots_retry(struct virtio_net *net)
 
     for (; posted < BATON_BATCH && receive->empty_count > 0; posted++) {
         struct receive_slot *slot = &receive->empty[receive->empty_count - 1];
-        struct pair *pair = &receive->pairs[slot->id];
-        uint32_t *page = &receive->pages[slot->id];
 
-        if ((!slot->message && !message_alloc(&slot->message, 1)) ||
-            (*page == NO_PAGE && !page_get_device(page, 1)))
+        if (!slot_fill(net, slot))
             break;
-        pair->in_message.address = message_inline_phys(slot->message) - net->header_bytes;
-        pair->in_page.address = page_phys(*page);
         virtqueue_post(&receive->queue, next++, slot->id, slot->message);
         receive->empty_count--;
     }
@@ -103,13 +120,13 @@ void virtio_net_slots_publish(struct virtio_net *net, uint32_t next)
 void virtio_net_transmit_kick(struct virtio_net *net, bool more)
 {
     struct transmit *transmit = &net->transmit;
-    uint32_t waits = virtqueue_unkicked(&transmit->queue), before = transmit->waited;
+    uint32_t waits = virtqueue_unkicked(&transmit->queue);
 
+    if (!more || waits == transmit->waited || waits >= KICK_SHARE(transmit->queue.size)) {
+        waits = 0;
+        kick(net, &transmit->queue, QUEUE_TRANSMIT);
+    }
     transmit->waited = waits;
-    if (more && waits > before && waits < KICK_SHARE(transmit->queue.size))
-        return;
-    transmit->waited = 0;
-    kick(net, &transmit->queue, QUEUE_TRANSMIT);
 }
 
 /* ---- Slept on ---- */

@@ -39,7 +39,8 @@ static __attribute__((noinline, cold)) void descriptors_apart(struct virtio_net 
             page_phys(piece->page) + (piece->offset & BATON_PIECE_OFFSET_MASK), piece->length | next};
     }
     part->rest = (uint32_t)part->rest; /* the last one */
-    virtqueue_slot_set(&net->transmit.queue, id, arch_virt_to_phys(first), (unsigned)(part + 1 - first));
+    virtqueue_slot_set(&net->transmit.queue, id, arch_virt_to_phys(first), TRANSMIT_PARTS);
+    net->transmit.apart = true;
 }
 
 #define ONE_PIECE (UINT64_C(1) << (HEADER_PIECES - HEADER_INLINE_LENGTH))
@@ -53,38 +54,37 @@ _Static_assert(offsetof(struct baton_message, data) - HEADER_BYTES >= offsetof(s
 struct places {
     struct virtqueue_descriptor *descriptors; /* of the slots */
     struct pair *pairs;
-    uint64_t pairs_phys;
     uint64_t to_phys; /* added to the address of a message's data: where the header begins */
     uint64_t header_bytes;
     uint64_t pages_phys;
+    uint64_t pair_rest; /* of a pair's first descriptor, but for `shape` */
 };
 
 /*
  * Station 8, the common case: inline data, and one piece at most. The device's header is the bytes before the inline data, where
  * the message has its tag, or room that its service left: nobody looks at these again, and a sender could have written there what
  * a device takes for an order. So they are zeroed. One part needs no table: the slot's descriptor is the frame's, which saves a device
- * a look at memory. False: it is not that simple. `first`: see header_word.
+ * a look at memory; it names the pair again when the frame has come back. False: it is not that simple. `first`: see header_word.
  */
 static inline bool descriptors_join(const struct places *places, uint64_t id, struct message *message,
                                     uint64_t first)
 {
-    struct virtqueue_descriptor *slot = &places->descriptors[id];
     uint64_t shape = first >> HEADER_INLINE_LENGTH; /* length of the inline data, and the pieces above */
     uint8_t *data = message->abi.data + (first >> HEADER_INLINE_OFFSET & 0xff);
-    uint64_t start = (uint64_t)data + places->to_phys, header = places->header_bytes;
+    uint64_t start = (uint64_t)data + places->to_phys;
 
     if (shape - 1 < ONE_PIECE - 1) {
-        *slot = (struct virtqueue_descriptor){start, shape + header};
+        places->descriptors[id] = (struct virtqueue_descriptor){start, shape + places->header_bytes};
     } else if (shape - (ONE_PIECE + 1) < ONE_PIECE - 1) {
         uint64_t piece = *(const piece_word *)(const void *)&message->abi.piece[0];
 
-        places->pairs[id] =
-            (struct pair){{start, shape + header + (VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, 1) - ONE_PIECE)},
-                          {places->pages_phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
-                               (piece >> 32 & BATON_PIECE_OFFSET_MASK),
-                           piece >> 48}};
-        *slot = (struct virtqueue_descriptor){places->pairs_phys + id * sizeof(struct pair),
-                                              VIRTQUEUE_REST(sizeof(struct pair), VIRTQUEUE_INDIRECT, 0)};
+        struct pair *pair = &places->pairs[id];
+
+        pair->in_message = (struct virtqueue_descriptor){start, shape + places->pair_rest};
+        pair->in_page =
+            (struct virtqueue_descriptor){places->pages_phys + (piece & UINT32_MAX) * BATON_PAGE_BYTES +
+                                              (piece >> 32 & BATON_PIECE_OFFSET_MASK),
+                                          piece >> 48};
     } else {
         return false;
     }
@@ -136,10 +136,10 @@ static unsigned messages_send(struct virtio_net *net)
     const struct places places = {
         .descriptors = transmit->queue.descriptors,
         .pairs = transmit->pairs,
-        .pairs_phys = arch_virt_to_phys(transmit->pairs),
         .to_phys =
             message_inline_phys(message_objects) - (uint64_t)message_objects->abi.data - net->header_bytes,
         .header_bytes = net->header_bytes,
+        .pair_rest = net->header_bytes + VIRTQUEUE_REST(0, VIRTQUEUE_NEXT, 1) - ONE_PIECE,
         .pages_phys = page_region_phys,
     };
     const uint16_t *free = &transmit->free[transmit->free_count];
@@ -208,6 +208,9 @@ static unsigned used_reclaim(struct virtio_net *net)
     invariant(pool_has_room(&message_pool, batch.count), "message 1");
     uint32_t *numbers = pool_room(&message_pool), *number = numbers, pages[BATON_BATCH], *page = pages;
     uint16_t *free = &transmit->free[transmit->free_count];
+    struct virtqueue_descriptor *descriptors = transmit->queue.descriptors;
+    const uint64_t pairs = arch_virt_to_phys(transmit->pairs);
+    const bool apart = transmit->apart;
     uint64_t word = 0;
 
     for (; batch.entry < batch.end; batch.entry++) {
@@ -224,9 +227,15 @@ static unsigned used_reclaim(struct virtio_net *net)
             *page++ = message->abi.piece[0].page;
         else if (message->abi.pieces)
             pieces_release(&message->abi);
+        /* The slot's descriptor was not the pair's name but this frame's, or may have been */
+        if (message->abi.pieces != 1 || apart)
+            descriptors[word] =
+                (struct virtqueue_descriptor){pairs + word * sizeof(struct pair),
+                                              VIRTQUEUE_REST(sizeof(struct pair), VIRTQUEUE_INDIRECT, 0)};
     }
     unsigned count = virtqueue_take_end(&transmit->queue, &batch, word);
     transmit->free_count += count;
+    transmit->apart = apart && transmit->queue.in_flight > 0;
     if (net_observed(net))
         done_observe(numbers, count);
     pool_given(&message_pool, count);

@@ -9,165 +9,11 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "core/timer.h"
-#include "drivers/virtio_net.h"
-#include "drivers/virtio_net_queues.h"
 #include "ipc/page.h"
-#include "ipc/port.h"
-#include "ipc/rpc.h"
 #include "ipc/thread.h"
-#include "mm/frame.h"
 #include "mm/space.h"
 #include "test/host/machine.h"
-#include "test/host/virtio_device.h"
-
-#define RING     64u
-#define PAGES    512u
-#define MESSAGES 512u
-#define LONGEST  (BATON_INLINE_BYTES + BATON_PAGE_BYTES)
-
-/* ---- What the driver's files need of the rest of the kernel, and nothing here does ---- */
-
-uint64_t timer_now(void)
-{
-    return 0;
-}
-
-uint64_t timer_deadline(uint64_t ns)
-{
-    return ns;
-}
-
-uint64_t timer_ns(uint64_t ticks)
-{
-    return ticks;
-}
-
-struct thread *thread_at(unsigned number)
-{
-    (void)number;
-    return NULL;
-}
-
-void thread_wake(struct thread *thread)
-{
-    (void)thread;
-}
-
-struct port *service_wire_out(const struct service *driver)
-{
-    (void)driver;
-    return NULL;
-}
-
-static unsigned aborted;
-
-void rpc_abort(struct message *message)
-{
-    message->special = 0;
-    aborted++;
-}
-
-bool virtio_net_create(const struct virtio_transport *transport)
-{
-    (void)transport;
-    return false;
-}
-
-/* ---- The driver, set up ---- */
-
-static struct virtio_net net;
-static struct nic nic;
-static struct service service;
-static uint32_t free_pages, free_messages;
-
-static uint32_t pages_free(void)
-{
-    struct page_counts counts;
-
-    page_count(&counts);
-    assert_int_equal(counts.free + counts.owned + counts.in_flight, counts.total);
-    return counts.free;
-}
-
-/* Once: the pools cannot be made twice. */
-static int boot(void **state)
-{
-    (void)state;
-    machine_reset(1);
-    machine_add_ram();
-    machine_run_on(0);
-    uint64_t phys = frame_alloc_block((uint64_t)PAGES * PAGE_SIZE, PAGE_SIZE);
-    space_init(PAGES, 8);
-    page_region_init(phys, PAGES);
-    machine_hide(phys, (uint64_t)PAGES * PAGE_SIZE);
-    message_pool_init(MESSAGES);
-    return 0;
-}
-
-static void setup_with(bool legacy, unsigned port_size)
-{
-    device = (struct device){.limit = RING};
-    nic = (struct nic){.name = "net0", .number = 3};
-    service = (struct service){.name = "net0"};
-    net = (struct virtio_net){.nic = &nic, .service = &service, .header_bytes = legacy ? 10 : 12};
-    net.transport = (struct virtio_transport){.ops = &device_ops, .legacy = legacy};
-    net.port = port_create("net0", &service, RING);
-    net.out = port_create("forward", &service, port_size);
-    if (!legacy) /* the one and the other way of asking for interrupts and kicks, with either length of header */
-        net.transport.features = device.offered = device.accepted = VIRTIO_F_EVENT_IDX;
-    assert_true(virtio_net_slots_create(&net, "net0"));
-    while (virtio_net_receive(&net) > 0)
-        ;
-    free_pages = pages_free();
-    free_messages = message_pool_free();
-    aborted = 0;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    setup_with(false, 256);
-    return 0;
-}
-
-static int setup_legacy(void **state)
-{
-    (void)state;
-    setup_with(true, 256);
-    return 0;
-}
-
-/* At the end of each test: nothing lies about, and after a reset everything is back. */
-static int teardown(void **state)
-{
-    struct message *message;
-    uint8_t frame[LONGEST];
-
-    (void)state;
-    while (virtio_net_receive(&net) || port_depth(net.out) > 0)
-        while (port_take(net.out, &message, 1))
-            message_drop(message);
-    while (virtio_net_transmit(&net) || device_transmits(frame, net.header_bytes, true))
-        ;
-    assert_int_equal(pages_free(), free_pages);
-    assert_int_equal(message_pool_free(), free_messages);
-    virtio_net_drain(&net);
-    assert_int_equal(pages_free(), page_region_count());
-    assert_int_equal(message_pool_free(), message_pool_total());
-    return 0;
-}
-
-static void frame_make(uint8_t *frame, uint32_t length, uint32_t seed)
-{
-    for (uint32_t i = 0; i < length; i++)
-        frame[i] = (uint8_t)((seed + i) * 2654435761u >> 24);
-}
-
-static uint64_t dropped(enum net_drop drop)
-{
-    return nic.stats.dropped[drop].count;
-}
+#include "test/host/virtio_net_model.h"
 
 /* ---- Whole frames, both ways ---- */
 
@@ -248,7 +94,7 @@ static void test_full_port_of_the_forwarder(void **state)
     struct message *messages[8];
     uint32_t sent = 0, seen = 0;
 
-    setup_with(false, 8);
+    net_setup_with(false, 8);
     (void)state;
     while (seen < 1000) {
         memset(frame, 0, sizeof frame);
@@ -315,7 +161,7 @@ static void test_no_receiver(void **state)
 static void test_dry_pool(void **state)
 {
     uint8_t frame[200] = {0};
-    uint32_t hoard[PAGES];
+    uint32_t hoard[512];
     struct message *messages[RING + 20];
     unsigned held = 0;
 
@@ -339,30 +185,6 @@ static void test_dry_pool(void **state)
 }
 
 /* ---- Transmit ---- */
-
-/* A message of `pieces` pages with `length` bytes each after `in_message` bytes, as a service would have sent it. */
-static struct message *message_make(uint32_t in_message, unsigned pieces, uint16_t length, uint8_t *frame)
-{
-    struct message *message;
-    uint32_t pages[BATON_PIECES], done = in_message;
-
-    assert_int_equal(message_alloc(&message, 1), 1);
-    assert_int_equal(page_get_device(pages, pieces), pieces);
-    message->abi = (struct baton_message){.length = in_message + pieces * length,
-                                          .inline_offset = (uint8_t)(BATON_INLINE_BYTES - in_message),
-                                          .inline_length = (uint8_t)in_message,
-                                          .pieces = (uint8_t)pieces};
-    frame_make(frame, message->abi.length, pieces + length);
-    memcpy(message->abi.data + message->abi.inline_offset, frame, in_message);
-    for (unsigned i = 0; i < pieces; i++, done += length) {
-        uint16_t offset = (uint16_t)(i * 100);
-        page_filled(pages[i], (uint32_t)offset + length);
-        memcpy(machine_memory(page_phys(pages[i])) + offset, frame + done, length);
-        message->abi.piece[i] =
-            (struct baton_piece){pages[i], (uint16_t)(offset | BATON_PIECE_READ_ONLY), length};
-    }
-    return message;
-}
 
 static void test_many_pieces(void **state)
 {
@@ -618,11 +440,11 @@ static void test_devices_that_cannot_be_used(void **state)
     device.offered = VIRTIO_F_INDIRECT_DESC;
     assert_false(virtio_negotiate(&modern, "net9", wanted, VIRTIO_F_INDIRECT_DESC));
     device.limit = 0;
-    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX, 0));
+    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, 0));
     device.limit = QUEUE_LEAST - 1;
-    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX, 0));
+    assert_false(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, 0));
     device.limit = 200;
-    assert_true(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, VIRTQUEUE_SIZE_MAX, 0));
+    assert_true(virtio_queue_create(&modern, "net9", 0, &queue, QUEUE_LEAST, 0));
     assert_int_equal(queue.size, 128);
     device.queue[0] = &net.receive.queue;
 }
@@ -630,28 +452,28 @@ static void test_devices_that_cannot_be_used(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_every_length_goes_through, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_every_length_goes_through, setup_legacy, teardown),
-        cmocka_unit_test_setup_teardown(test_runts_and_giants, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_length_below_the_header, setup, teardown),
-        cmocka_unit_test_teardown(test_full_port_of_the_forwarder, teardown),
-        cmocka_unit_test_setup_teardown(test_stopped_receiver, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_receiver, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dry_pool, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_pieces, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_pieces, setup_legacy, teardown),
-        cmocka_unit_test_setup_teardown(test_header_is_the_drivers_own, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_header_is_the_drivers_own, setup_legacy, teardown),
-        cmocka_unit_test_setup_teardown(test_tag_stays_while_observed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_what_is_no_frame_is_not_sent, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, setup_legacy, teardown),
-        cmocka_unit_test_setup_teardown(test_kicks_are_put_off, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_interrupts_while_asleep, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_interrupts_while_asleep, setup_legacy, teardown),
-        cmocka_unit_test_setup_teardown(test_drain_after_a_lie, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_devices_that_cannot_be_used, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_length_goes_through, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_every_length_goes_through, net_setup_legacy, net_teardown),
+        cmocka_unit_test_setup_teardown(test_runts_and_giants, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_length_below_the_header, net_setup, net_teardown),
+        cmocka_unit_test_teardown(test_full_port_of_the_forwarder, net_teardown),
+        cmocka_unit_test_setup_teardown(test_stopped_receiver, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_no_receiver, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_dry_pool, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_many_pieces, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_many_pieces, net_setup_legacy, net_teardown),
+        cmocka_unit_test_setup_teardown(test_header_is_the_drivers_own, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_header_is_the_drivers_own, net_setup_legacy, net_teardown),
+        cmocka_unit_test_setup_teardown(test_tag_stays_while_observed, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_frame_is_not_sent, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_full_ring_pushes_back, net_setup_legacy, net_teardown),
+        cmocka_unit_test_setup_teardown(test_kicks_are_put_off, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_interrupts_while_asleep, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_interrupts_while_asleep, net_setup_legacy, net_teardown),
+        cmocka_unit_test_setup_teardown(test_drain_after_a_lie, net_setup, net_teardown),
+        cmocka_unit_test_setup_teardown(test_devices_that_cannot_be_used, net_setup, net_teardown),
     };
 
-    return cmocka_run_group_tests_name("virtio-net", tests, boot, NULL);
+    return cmocka_run_group_tests_name("virtio-net", tests, net_boot, NULL);
 }

@@ -170,7 +170,7 @@ bool virtio_net_create(const struct virtio_transport *found)
     if (!negotiated)
         return false;
     for (unsigned i = 0; i < 2; i++)
-        if (!virtio_queue_create(&transport, "test", i, &queues[i], 32, 256, 0))
+        if (!virtio_queue_create(&transport, "test", i, &queues[i], 32, 0))
             return false;
     queues_made = true;
     return true;
