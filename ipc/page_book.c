@@ -162,7 +162,7 @@ static struct page *both_lock(struct space *space, struct page *page, uint64_t *
     if (book_page && !page_first)
         *page_state = page_lock(page);
     if (!book_page && page_first)
-        page_unlock(page, *page_state);
+        page_unlock_unchanged(page, *page_state);
     return book_page;
 }
 
@@ -220,8 +220,8 @@ static int bind_one(struct space *space, uint32_t book, const struct baton_piece
         page_bind(page, page_state, book_page, book_state, piece);
         return 0;
     }
-    page_unlock(page, page_state);
-    page_unlock(book_page, book_state);
+    page_unlock_unchanged(page, page_state);
+    page_unlock_unchanged(book_page, book_state);
     return error;
 }
 

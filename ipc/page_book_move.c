@@ -133,10 +133,9 @@ static int book_hand_over(struct space *space, struct page *page, struct slot *s
 /* Whether it is a book of the space, and the piece says so. Lock held. */
 static int sendable(struct space *space, struct page *page, uint64_t state, const struct baton_piece *piece)
 {
-    uint32_t count = page_bindings[piece->page].sums.count;
-
     if (!page_slot(page, space->number))
         return BATON_EOWNER;
+    uint32_t count = page_bindings[piece->page].sums.count;
     return state & STATE_BOOK && count && piece->length == count ? 0 : BATON_EINVAL;
 }
 
@@ -155,12 +154,15 @@ int book_send(struct space *space, const struct baton_piece *piece, unsigned fla
     struct sums *sums = &page_bindings[piece->page].sums;
     bool alone = !duplicate && page_total(page) == 1;
     int result = sendable(space, page, state, piece);
-    if (!result && duplicate && page_total(page) == 1)
+    if (result) { /* another thread may have given it up since we looked: then its record is another CPU's */
+        page_unlock_unchanged(page, state);
+        return result;
+    }
+    if (duplicate && page_total(page) == 1)
         touched_downgrade(sums, how);
-    if (!result)
-        result = duplicate ? page_slot_gain(page, 0)
-                           : book_hand_over(space, page, page_slot(page, space->number),
-                                            common_set(space, to), how);
+    result = duplicate
+                 ? page_slot_gain(page, 0)
+                 : book_hand_over(space, page, page_slot(page, space->number), common_set(space, to), how);
     if (!result) {
         *bytes = sums->bytes;
         *pages = 1 + sums->count;
@@ -284,7 +286,8 @@ enum page_fault_result book_fault(struct space *space, struct page *page, bool w
     } else if (bound) {
         result = PAGE_FAULT_NOT_OWNER;
     }
-    page_unlock(book, book_state);
+    page_unlock_unchanged(book,
+                          book_state); /* also of a page that is no book of ours, or none at all by now */
     return result;
 }
 

@@ -279,7 +279,7 @@ static void book_describe(const struct page *page, struct page_info *info)
     if (!book)
         return;
     owners_describe(book, info);
-    page_unlock(book, state);
+    page_unlock_unchanged(book, state);
 }
 
 void page_describe(uint32_t number, struct page_info *info)

@@ -95,7 +95,7 @@ def test_interleaved(build, run_program):
 
 
 @named("host-{what}-threads")
-@pytest.mark.parametrize("what", ["port", "pages", "pool"])
+@pytest.mark.parametrize("what", ["port", "pages", "books", "pool"])
 def test_threads(build, run_program, what):
     run_program(build.host(f"{what}_threads"))
 
@@ -111,6 +111,7 @@ def test_clang(build, run_program):
     run_program(build.host("interleaved", clang), 10**5)
     run_program(build.host("port_threads", clang), 10**4)
     run_program(build.host("pages_threads", clang), 5 * 10**4)
+    run_program(build.host("books_threads", clang), 5 * 10**4)
     run_program(build.host("pool_threads", clang), 5 * 10**4)
 
 

@@ -71,6 +71,7 @@ uint64_t machine_counter_read(void)
 void machine_pte_store(uint64_t *entry, uint64_t value)
 {
     __atomic_store_n(entry, value, __ATOMIC_RELAXED);
+    sched_yield(); /* in the middle of an operation, with locks in hand: so others come to wait for them */
 }
 
 void machine_tlbi_range(enum machine_scope scope, uint64_t va, uint32_t pages, uint16_t asid)

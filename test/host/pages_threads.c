@@ -52,6 +52,13 @@ const char *__tsan_default_suppressions(void)
     return "race:page_describe\n";
 }
 
+/* A race whose first half is too long ago to be told has no name by which it could be suppressed. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "history_size=7";
+}
+
 /* The lists of books: nobody reads them here. */
 void *kernel_map_open(uint64_t frame)
 {
