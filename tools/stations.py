@@ -13,7 +13,8 @@ OTHERS = "others"
 # In this order. A rule is a function's name, or a file; the first that matches the whole of one of them wins.
 STATIONS = [
     ("1, 2 NIC in, message", [
-        "virtio_net_receive", "buffers_.*", "slots_.*", "frames_.*", "page_(get|filled|device|posted).*", "drivers/virtio_net_receive.c",
+        "virtio_net_(receive|hand_over|slots.*)", "buffers_.*", "slots_.*", "frames_.*", "page_(get|filled|device|posted).*",
+        "drivers/virtio_net_receive.c",
         "drivers/spread.c"]),
     ("3, 7 ports", ["ipc/port.c"]),
     ("4 receive", ["plain_receive", "plain_writable", "lend_receive", "lend_end", "message_free", "receive.*", "syscall_receive.*",
@@ -21,12 +22,12 @@ STATIONS = [
     ("5 decide", ["apps/(switch|router|net)/.*"]),
     ("6 send", ["plain_.*", "lend_.*", "lent_.*", "message_alloc", "send.*", "syscall_send.*", "batch_.*", "transfer_in", "direct_.*",
                 "outbox.*"]),
-    ("8, 9 descriptors, NIC out", ["messages_send", "descriptors.*", "pieces_describe", "virtio_net_transmit.*", "virtqueue_publish",
+    ("8, 9 descriptors, NIC out", ["messages_send", "descriptors.*", "pieces_describe", "virtio_net_transmit.*", "virtqueue_(publish|kick)", "kick",
                                    "[a-z]*_notify"]),
     ("10 back", ["used_reclaim", "page_sent.*", "drivers/virtio_net_transmit.c", "drivers/virtqueue.c", "ipc/page_device.c"]),
     ("pools", ["core/(pool|stock).c", "bundle_.*"]),
     ("traps, scheduling", ["boot/vectors.S", "ipc/(sched|thread|switch|syscall|syscall_batch|syscall_message|transfer|user|fp|share).[cS]",
-                           "mm/space.c", "drivers/virtio_net.c", "apps/lib/.*"]),
+                           "mm/space.c", "drivers/virtio_net(_slots)?.c", "apps/lib/.*"]),
     ("interrupts, timer, idle", ["core/(irq|timer).c", "drivers/(gic.*|virtio_pci.*|virtio_mmio|pci.*|msi)[.]c", "ipc/(idle|life|page_limbo).c",
                                  "mm/unmap.*[.]c"]),
 ]
