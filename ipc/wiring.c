@@ -40,12 +40,22 @@ static struct service *service_add(const char *name)
     return service;
 }
 
-/* A port's receiver holds the right to receive from it. */
+/*
+ * A port's receiver holds the right to receive from it. A port has one handle in a service, whatever it may do there: who finds it by
+ * its name finds all rights, also when the service has a wire to itself.
+ */
 static bool handle_add(struct service *service, struct port *port, uint32_t rights, uint32_t source)
 {
+    struct handle *handle = service->handles;
+
     if (service->handle_count == HANDLES_MAX)
         return mistake("has more wires than handles", service->name);
-    service->handles[service->handle_count++] = (struct handle){port, rights, source};
+    while (handle->port && handle->port != port)
+        handle++;
+    service->handle_count += !handle->port;
+    handle->port = port;
+    handle->rights |= rights;
+    handle->source = source;
     return true;
 }
 
@@ -167,11 +177,8 @@ static bool lanes_choose(const struct baton_service *row, unsigned *lanes)
     const char *setting = row->lanes ? setting_find(row->lanes) : NULL;
 
     *lanes = setting ? (unsigned)(setting[0] - '0') : 1;
-    if (setting && (!setting[0] || setting[1] || *lanes - 1 >= BATON_THREADS))
-        return mistake("lanes are 1 to 8", row->lanes);
-    if (row->threads + *lanes - 1 > BATON_THREADS)
-        return mistake("its threads and lanes are more than 8", row->name);
-    return true;
+    return (*lanes - 1 <= (unsigned)(BATON_THREADS - row->threads) && !(setting && setting[1])) ||
+           mistake("lanes are 1 to 8, less its other threads", row->name);
 }
 
 /* Those beside its own port. */
@@ -259,10 +266,11 @@ static bool handles_add(struct service *from, struct port *port)
 {
     const struct service *to = port->receiver;
 
-    if (port != to->port)
-        return handle_add(from, port, RIGHT_SEND, source_number(from));
-    for (unsigned lane = 0; lane < to->lane_count; lane++)
-        if (!handle_add(from, to->lanes[lane], RIGHT_SEND, source_number(from)))
+    struct port *const *ports = port == to->port ? to->lanes : &port;
+    unsigned count = port == to->port ? to->lane_count : 1;
+
+    while (count--)
+        if (!handle_add(from, *ports++, RIGHT_SEND, source_number(from)))
             return false;
     return true;
 }
