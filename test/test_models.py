@@ -71,7 +71,7 @@ def test_mutants_exist():
 
 @named("model-functions-exist")
 def test_functions_exist():
-    sources = "\n".join(file.read_text() for floor in ("core", "mm", "ipc") for file in (ROOT / floor).glob("*.c"))
+    sources = "\n".join(file.read_text() for floor in ("core", "mm", "ipc", "apps") for file in (ROOT / floor).rglob("*.c"))
     for name, path in MODELS.items():
         modelled = re.search(r"models: (.*)", head(name))
         assert modelled, f"{path.name} does not say which functions it models"

@@ -341,6 +341,17 @@ static void heard_of(struct neighbors *table, struct neighbor *entry, uint64_t l
     list_move(table, entry, KIND_HEARD);
 }
 
+/* Nobody has answered. The entry is none of FAILED. */
+static void silent(struct neighbors *table, struct neighbor *entry, uint64_t now)
+{
+    queue_drop(table, entry, DROP_UNREACHABLE);
+    room_make(table, KIND_FAILED, now);
+    table->changes += entry->kind >= KIND_HEARD;
+    list_move(table, entry, KIND_FAILED);
+    entry->state = NEIGHBOR_FAILED;
+    entry->until_ns = now + table->limits.failed_ns;
+}
+
 /* ---- Use ---- */
 
 static void used(struct neighbors *table, struct neighbor *entry, uint64_t now)
@@ -438,6 +449,29 @@ void neighbor_heard(struct neighbors *table, unsigned interface, struct address6
     drops_tell(table);
 }
 
+void neighbor_told(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link,
+                   uint64_t now_ns)
+{
+    struct neighbor *entry = find(table, interface, address);
+
+    if (!entry || entry->kind == KIND_STATIC)
+        return; /* nobody wants to know any more, or it is known better */
+    if (link) {
+        table->changes += entry->kind >= KIND_HEARD && entry->link != link;
+        reached(table, entry, link, now_ns);
+    } else if (entry->kind != KIND_FAILED) {
+        silent(table, entry, now_ns);
+    }
+    drops_tell(table);
+}
+
+void neighbors_doubt(struct neighbors *table, uint64_t now_ns)
+{
+    for (uint32_t i = table->kind[KIND_KNOWN].oldest; i; i = table->entries[i].newer)
+        if (table->entries[i].state == NEIGHBOR_REACHABLE)
+            table->entries[i].until_ns = now_ns;
+}
+
 bool neighbor_set_static(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link)
 {
     struct neighbor *entry = find(table, interface, address);
@@ -462,15 +496,10 @@ static void waiting_tick(struct neighbors *table, struct neighbor *entry, uint64
 {
     if (now < entry->until_ns)
         return;
-    if (entry->tries < table->limits.tries) {
+    if (entry->tries < table->limits.tries)
         ask(table, entry, NEIGHBOR_WAITING, now);
-        return;
-    }
-    queue_drop(table, entry, DROP_UNREACHABLE);
-    room_make(table, KIND_FAILED, now);
-    list_move(table, entry, KIND_FAILED);
-    entry->state = NEIGHBOR_FAILED;
-    entry->until_ns = now + table->limits.failed_ns;
+    else
+        silent(table, entry, now);
 }
 
 static void known_tick(struct neighbors *table, struct neighbor *entry, uint64_t now)

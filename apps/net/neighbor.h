@@ -148,6 +148,16 @@ void neighbor_wait(struct neighbors *table, unsigned interface, struct address6 
 void neighbor_heard(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link,
                     enum neighbor_heard how, uint64_t now_ns);
 
+/*
+ * For a table whose `ask` asks another table, which is believed whatever it says: it has answered that a station is at `link`; 0:
+ * that there is none. Nothing happens to what nobody has asked for. May call `send` and `drop`.
+ */
+void neighbor_told(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link,
+                   uint64_t now_ns);
+
+/* The other table has changed its mind about somebody: each station is asked for again at its next use. */
+void neighbors_doubt(struct neighbors *table, uint64_t now_ns);
+
 /* Every quarter of a second or so: requests again, expiry. Cost: a few instructions for each entry. */
 void neighbors_tick(struct neighbors *table, uint64_t now_ns);
 

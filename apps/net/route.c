@@ -10,7 +10,22 @@ static size_t shorts_bytes(void)
 /* Invariant 1, and a place 0 that nobody uses. */
 static size_t nodes_for(uint32_t limit)
 {
-    return 2 * (size_t)limit + 1;
+    return 2 * (size_t)limit + 1 + ROUTE_LIMBO;
+}
+
+/* What it leads to is ready: others may follow it from now on. */
+static void word_set(uint32_t *word, uint32_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/*
+ * Who sees anything of the change that follows sees the new version: the stores of a change are releases. Who sees the new version
+ * sees all of the changes before: so is this one.
+ */
+static void change_begin(struct routes *routes)
+{
+    word_set(&routes->version, routes->version + 1);
 }
 
 size_t routes_bytes(uint32_t limit)
@@ -58,10 +73,10 @@ static void short_insert(struct routes *routes, const struct prefix *prefix, uin
     uint32_t slot = short_of(prefix), count;
     struct route_place *place = places_of(routes, prefix, &count);
 
-    routes->shorts[slot] = value;
+    word_set(&routes->shorts[slot], value);
     for (; count; count--, place++)
         if (place->best < slot) /* a shorter one, or none: longer prefixes have higher numbers */
-            place->best = slot;
+            word_set(&place->best, slot);
 }
 
 static void short_remove(struct routes *routes, const struct prefix *prefix)
@@ -69,12 +84,12 @@ static void short_remove(struct routes *routes, const struct prefix *prefix)
     uint32_t slot = short_of(prefix), cover = slot / 2, count;
     struct route_place *place = places_of(routes, prefix, &count);
 
-    routes->shorts[slot] = 0;
     while (cover && !routes->shorts[cover])
         cover /= 2;
     for (; count; count--, place++)
         if (place->best == slot)
-            place->best = cover;
+            word_set(&place->best, cover);
+    word_set(&routes->shorts[slot], 0); /* last: route_short */
 }
 
 /* ---- Trees ---- */
@@ -105,10 +120,20 @@ static uint32_t node_make(struct routes *routes, struct address6 address, unsign
     return index;
 }
 
+/* Out of its tree. More than the limbo holds would be used never again: ROUTE_REMOVALS. */
 static void node_free(struct routes *routes, uint32_t index)
 {
-    routes->nodes[index].child[0] = routes->nodes_free;
-    routes->nodes_free = index;
+    if (routes->limbo_count < ROUTE_LIMBO)
+        routes->limbo[routes->limbo_count++] = index;
+}
+
+void routes_settle(struct routes *routes)
+{
+    while (routes->limbo_count) {
+        uint32_t index = routes->limbo[--routes->limbo_count];
+        routes->nodes[index].child[0] = routes->nodes_free;
+        routes->nodes_free = index;
+    }
 }
 
 /* Puts a new node where *link points to one whose prefix is not the beginning of the new one: they part after `common` bits. */
@@ -124,7 +149,7 @@ static void node_split(struct routes *routes, uint32_t *link, unsigned common, c
     if (common < prefix->length)
         routes->nodes[upper].child[bit_of(address, common)] =
             node_make(routes, address, prefix->length, value);
-    *link = upper;
+    word_set(link, upper);
 }
 
 static enum route_result tree_insert(struct routes *routes, uint32_t *link, const struct prefix *prefix,
@@ -138,7 +163,7 @@ static enum route_result tree_insert(struct routes *routes, uint32_t *link, cons
             break;
     }
     if (!*link) {
-        *link = node_make(routes, prefix->address, prefix->length, value);
+        word_set(link, node_make(routes, prefix->address, prefix->length, value));
         return ROUTE_DONE;
     }
     unsigned common = common_bits(node->address, prefix->address);
@@ -148,7 +173,7 @@ static enum route_result tree_insert(struct routes *routes, uint32_t *link, cons
     }
     if (node->value) /* the prefix itself */
         return ROUTE_EXISTS;
-    node->value = value;
+    word_set(&node->value, value);
     return ROUTE_DONE;
 }
 
@@ -160,14 +185,14 @@ static void node_tidy(struct routes *routes, uint32_t *above, uint32_t *link)
 
     if (node->child[0] && node->child[1])
         return;
-    *link = node->child[0] ? node->child[0] : node->child[1];
+    word_set(link, node->child[0] ? node->child[0] : node->child[1]);
     node_free(routes, index);
     if (*link || !above)
         return;
     uint32_t parent = *above;
     node = &routes->nodes[parent];
     if (!node->value) {
-        *above = node->child[0] ? node->child[0] : node->child[1];
+        word_set(above, node->child[0] ? node->child[0] : node->child[1]);
         node_free(routes, parent);
     }
 }
@@ -200,6 +225,7 @@ enum route_result route_insert(struct routes *routes, const struct prefix *prefi
 {
     if (routes->count == routes->limit)
         return route_get(routes, prefix) ? ROUTE_EXISTS : ROUTE_FULL;
+    change_begin(routes);
     if (prefix->length > ROUTE_TOP) {
         enum route_result result = tree_insert(routes, tree_of(routes, prefix), prefix, value);
         routes->count += result == ROUTE_DONE;
@@ -220,11 +246,12 @@ enum route_result route_remove(struct routes *routes, const struct prefix *prefi
     if (!*value)
         return ROUTE_NONE;
     routes->count--;
+    change_begin(routes);
     if (prefix->length <= ROUTE_TOP) {
         short_remove(routes, prefix);
         return ROUTE_DONE;
     }
-    routes->nodes[tree_find(routes, &above, &link, prefix)].value = 0;
+    word_set(&routes->nodes[tree_find(routes, &above, &link, prefix)].value, 0);
     node_tidy(routes, above, link);
     return ROUTE_DONE;
 }

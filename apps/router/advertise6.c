@@ -4,6 +4,7 @@
  * that what they were told does not expire; where nobody ever asked the link stays quiet.
  */
 #include "apps/net/ethernet.h"
+#include "apps/router/lane.h"
 #include "apps/router/router6.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -27,7 +28,7 @@ static uint64_t random_below(uint64_t limit)
 {
     static uint64_t state = 1;
 
-    state = (state ^ router.now) * UINT64_C(0x9e3779b97f4a7c15);
+    state = (state ^ lane->now) * UINT64_C(0x9e3779b97f4a7c15);
     return (state >> 11) % limit;
 }
 
@@ -40,7 +41,7 @@ void advertise6_init(void)
 void advertise6_solicit(unsigned interface)
 {
     struct link *link = &links[interface];
-    uint64_t when = router.now + random_below(DELAY);
+    uint64_t when = lane->now + random_below(DELAY);
 
     if (when < link->earliest)
         when = link->earliest;
@@ -90,10 +91,10 @@ void advertise6_tick(void)
 {
     for (unsigned i = 0; i < router.interfaces; i++) {
         struct link *link = &links[i];
-        if (router.now < link->next)
+        if (lane->now < link->next)
             continue;
         send_all(i);
-        link->earliest = router.now + BETWEEN;
-        link->next = router.now + INTERVAL_LEAST + random_below(INTERVAL_MOST - INTERVAL_LEAST);
+        link->earliest = lane->now + BETWEEN;
+        link->next = lane->now + INTERVAL_LEAST + random_below(INTERVAL_MOST - INTERVAL_LEAST);
     }
 }

@@ -1,5 +1,9 @@
 /* Routes: finding one, and statements about them at run time (see router.h). */
-#include "apps/router/router.h"
+#include "apps/router/lane.h"
+
+/* Next hops of routes that were deleted: lanes may still look at them, as at what the tables have taken out. */
+static uint32_t removed[ROUTE_REMOVALS];
+static unsigned removed_count;
 
 bool route4_find(uint32_t destination, struct hop *hop)
 {
@@ -39,8 +43,19 @@ static const char *route_delete(struct routes *routes, const struct config_chang
     if (!(next->gateway.high | next->gateway.low))
         return "that is the network of an interface, expected the prefix of a route";
     route_remove(routes, &change->prefix, &hop);
-    next_hop_release(&router.config.hops, hop);
+    removed[removed_count++] = hop;
     return NULL;
+}
+
+bool control_ready(void)
+{
+    if (lanes_passed()) {
+        routes_settle(&router.routes4);
+        routes_settle(&router.routes6);
+        while (removed_count)
+            next_hop_release(&router.config.hops, removed[--removed_count]);
+    }
+    return removed_count < ROUTE_REMOVALS;
 }
 
 void control(const char *text, uint32_t length)
@@ -52,7 +67,8 @@ void control(const char *text, uint32_t length)
     if (config_change_read(&router.config, text, length, &change, mistake)) {
         struct routes *routes = change.family == CONFIG_IPV4 ? &router.routes4 : &router.routes6;
         why = change.add ? route_add(routes, &change) : route_delete(routes, &change);
-        router_changed();
+        __atomic_store_n(&router.version, router.version + 1,
+                         __ATOMIC_RELEASE); /* after the routes: routes_look */
     }
     baton_log("control: %.*s: %s", (int)(length < 80 ? length : 80), text, why ? why : "done");
 }

@@ -7,27 +7,13 @@
  */
 #include "apps/net/ethernet.h"
 #include "apps/net/icmp.h"
-#include "apps/router/recent.h"
-#include "apps/router/router.h"
+#include "apps/router/lane.h"
 
-#define FLOWS 512 /* a power of two */
-
-/* A decision: packets from this source to this destination go on by `egress`, to the station `link`. */
-struct flow {
-    uint64_t pair; /* source << 32 | destination */
-    uint64_t link;
-    uint32_t generation; /* good while it is the router's */
-    uint16_t mtu;
-    uint8_t ingress, egress;
-};
-
-static struct flow flows[FLOWS];
-
-static struct flow *flow_of(uint64_t pair)
+static struct flow4 *flow_of(uint64_t pair)
 {
-    return &flows[(pair * UINT64_C(0x9e3779b97f4a7c15)) >> 55];
+    return &lane->flows4[(pair * UINT64_C(0x9e3779b97f4a7c15)) >> 55];
 }
-_Static_assert(FLOWS == 1 << (64 - 55), "the number of a flow is the upper bits of the product");
+_Static_assert(LANE_FLOWS == 1 << (64 - 55), "the number of a flow is the upper bits of the product");
 
 /* ---- The router's own addresses and networks ---- */
 
@@ -85,7 +71,7 @@ static bool subnet4_shared(unsigned interface, uint32_t one, uint32_t other)
 static void stop_note(uint8_t *header, unsigned interface, uint32_t to)
 {
     const struct ipv4_stop stop = {subnet4_address(interface, to),
-                                   (uint32_t)(router.now / 1000000) & UINT32_C(0x7fffffff)};
+                                   (uint32_t)(lane->now / 1000000) & UINT32_C(0x7fffffff)};
 
     if (ipv4_header_bytes(header) > IPV4_HEADER)
         ipv4_options_note(header, &stop);
@@ -118,7 +104,7 @@ static void echo(struct baton_message *message, const struct packet *packet)
     icmp_echo_turn(header);
     stop_note(header, hop.interface, hop.address);
     padding_trim(message, header);
-    ++*router.count_echoes;
+    router_tally(router.count_echoes);
     resolve4(hop.interface, hop.address, message, packet->interface);
 }
 
@@ -204,8 +190,8 @@ static void send_on(struct baton_message *message, const struct packet *packet, 
     padding_trim(message, header);
     uint64_t link = resolve4(hop->interface, hop->address, message, packet->interface);
     if (link)
-        *flow_of(pair) = (struct flow){
-            pair, link, router.generation, mtu, (uint8_t)packet->interface, (uint8_t)hop->interface};
+        *flow_of(pair) = (struct flow4){
+            pair, link, lane->generation, mtu, (uint8_t)packet->interface, (uint8_t)hop->interface};
 }
 
 static void route4(struct baton_message *message, const struct packet *packet, uint64_t pair)
@@ -246,9 +232,9 @@ void input4(struct baton_message *message, const struct packet *packet)
         return;
     }
     uint64_t pair = (uint64_t)ipv4_source(header) << 32 | ipv4_destination(header);
-    const struct flow *flow = flow_of(pair);
+    const struct flow4 *flow = flow_of(pair);
     uint32_t length = ipv4_length(header);
-    bool plain = flow->pair == pair && flow->generation == router.generation &&
+    bool plain = flow->pair == pair && flow->generation == lane->generation &&
                  flow->ingress == packet->interface && header[0] == 0x45 && header[8] > 1 &&
                  length <= flow->mtu && !packet->group &&
                  (packet->length == ETHERNET_HEADER + length || packet->length <= ETHERNET_LEAST);

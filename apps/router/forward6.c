@@ -4,30 +4,17 @@
  * As with IPv4, a decision is kept by source and destination until a route or a neighbour changes.
  */
 #include "apps/net/ethernet.h"
-#include "apps/router/recent.h"
+#include "apps/router/lane.h"
 #include "apps/router/router6.h"
 
-#define FLOWS 512 /* a power of two */
-
-/* A decision: packets from this source to this destination go on by `egress`, to the station `link`. */
-struct flow {
-    struct address6 source, destination;
-    uint64_t link;
-    uint32_t generation; /* good while it is the router's */
-    uint16_t mtu;
-    uint8_t ingress, egress;
-};
-
-static struct flow flows[FLOWS];
-
-static struct flow *flow_of(struct address6 source, struct address6 destination)
+static struct flow6 *flow_of(struct address6 source, struct address6 destination)
 {
     uint64_t mixed = source.high ^ source.low;
 
     mixed = (mixed << 31 | mixed >> 33) ^ destination.high ^ destination.low;
-    return &flows[(mixed * UINT64_C(0x9e3779b97f4a7c15)) >> 55];
+    return &lane->flows6[(mixed * UINT64_C(0x9e3779b97f4a7c15)) >> 55];
 }
-_Static_assert(FLOWS == 1 << (64 - 55), "the number of a flow is the upper bits of the product");
+_Static_assert(LANE_FLOWS == 1 << (64 - 55), "the number of a flow is the upper bits of the product");
 
 /* ---- The router's own addresses and prefixes ---- */
 
@@ -185,13 +172,13 @@ static void route6(struct baton_message *message, const struct packet *packet, s
     padding6_trim(message, header);
     uint64_t link = resolve6(&hop, message, packet->interface);
     if (link)
-        *flow_of(source, destination) = (struct flow){source,
-                                                      destination,
-                                                      link,
-                                                      router.generation,
-                                                      router.interface[hop.interface].mtu,
-                                                      (uint8_t)packet->interface,
-                                                      (uint8_t)hop.interface};
+        *flow_of(source, destination) = (struct flow6){source,
+                                                       destination,
+                                                       link,
+                                                       lane->generation,
+                                                       router.interface[hop.interface].mtu,
+                                                       (uint8_t)packet->interface,
+                                                       (uint8_t)hop.interface};
 }
 
 void input6(struct baton_message *message, const struct packet *packet)
@@ -204,10 +191,10 @@ void input6(struct baton_message *message, const struct packet *packet)
         return;
     }
     struct address6 source = ipv6_source(header), destination = ipv6_destination(header);
-    const struct flow *flow = flow_of(source, destination);
+    const struct flow6 *flow = flow_of(source, destination);
     uint32_t length = IPV6_HEADER + ipv6_payload(header);
     bool plain = address6_equal(flow->source, source) && address6_equal(flow->destination, destination) &&
-                 flow->generation == router.generation && flow->ingress == packet->interface &&
+                 flow->generation == lane->generation && flow->ingress == packet->interface &&
                  header[7] > 1 && length <= flow->mtu && !packet->group && !ipv6_extended(header) &&
                  (packet->length == ETHERNET_HEADER + length || packet->length <= ETHERNET_LEAST);
     if (__builtin_expect(!plain, 0)) {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "apps/net/ethernet.h"
 #include "apps/net/ipv4.h"
-#include "apps/router/router.h"
+#include "apps/router/lane.h"
 
 /* The packet that is cut. */
 struct whole {
@@ -91,6 +91,6 @@ void fragment4(struct baton_message *message, const struct packet *packet, const
         }
         resolve4(hop->interface, hop->address, fragment, packet->interface);
     }
-    ++*router.count_fragmented;
+    router_tally(router.count_fragmented);
     router_discard(message);
 }

@@ -37,7 +37,7 @@ static void echo(struct baton_message *message, const struct packet *packet, uin
     header = headers_close(message, header, offset);
     icmp6_echo_turn(header, own);
     padding6_trim(message, header);
-    ++*router.count_echoes;
+    router_tally(router.count_echoes);
     resolve6(&hop, message, packet->interface);
 }
 

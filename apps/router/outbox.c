@@ -1,14 +1,8 @@
 /* Frames on their way out, messages of the router's own, drops and their counters: see router.h. */
 #include "apps/net/mirror.h"
-#include "apps/router/router.h"
+#include "apps/router/lane.h"
 
 #define SLOT_OF(message) ((struct slot *)(void *)(message))
-
-/* A message of the router's own: it made it for this batch, or keeps it until a neighbour has answered. */
-struct slot {
-    struct baton_message message; /* first: the one is found by the other */
-    bool lent, waits;             /* in the list of this batch; kept beyond it */
-};
 
 static const char *const drop_name[DROPS] = {
 #define DROP_NAME(name, text) [DROP_##name] = text,
@@ -18,19 +12,14 @@ static const char *const drop_name[DROPS] = {
 
 struct router router;
 
-static struct slot slots[MESSAGES_MAX];
-static struct slot *pool[MESSAGES_MAX]; /* those that are free */
-static unsigned pool_count;
-static struct slot *lent[MESSAGES_MAX]; /* those of this batch; what waits is in neither */
-static unsigned lent_count;
-static struct baton_message *dropped[BATON_BATCH];
-static unsigned dropped_count;
-
-void outbox_init(void)
+void outbox_init(struct lane *self)
 {
-    router_changed(); /* a flow that was never decided has generation 0 */
-    for (; pool_count < MESSAGES_MAX; pool_count++)
-        pool[pool_count] = &slots[pool_count];
+    self->generation = 1; /* a flow that was never decided has generation 0 */
+    self->recent.ingress = RECENT_NONE;
+    for (unsigned i = 0; i < BATON_BATCH; i++)
+        self->inbox[i] = &self->frames[i];
+    for (; self->pool_count < MESSAGES_MAX; self->pool_count++)
+        self->pool[self->pool_count] = &self->slots[self->pool_count];
 }
 
 /* ---- Drops ---- */
@@ -39,32 +28,38 @@ void outbox_init(void)
 static uint64_t *drop_counter(unsigned interface, enum drop reason)
 {
     static uint64_t unpublished;
-    uint64_t *value = baton_counter(drop_name[reason], (int)interface);
+    static uint32_t busy;
+    uint64_t **counter = &router.interface[interface].dropped[reason];
 
-    return value ? value : &unpublished;
+    while (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE))
+        baton_yield(); /* another lane makes one, maybe this one */
+    if (!*counter) {
+        uint64_t *value = baton_counter(drop_name[reason], (int)interface);
+        __atomic_store_n(counter, value ? value : &unpublished, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&busy, 0, __ATOMIC_RELEASE);
+    return *counter;
 }
 
 void router_count(unsigned interface, enum drop reason)
 {
-    uint64_t **counter = &router.interface[interface].dropped[reason];
+    uint64_t *counter = __atomic_load_n(&router.interface[interface].dropped[reason], __ATOMIC_RELAXED);
 
-    if (!*counter)
-        *counter = drop_counter(interface, reason);
-    ++**counter;
+    router_tally(counter ? counter : drop_counter(interface, reason));
 }
 
 static void dropped_free(void)
 {
-    if (dropped_count)
-        baton_message_free_batch(dropped, dropped_count);
-    dropped_count = 0;
+    if (lane->dropped_count)
+        baton_message_free_batch(lane->dropped, lane->dropped_count);
+    lane->dropped_count = 0;
 }
 
 void router_discard(struct baton_message *message)
 {
-    if (dropped_count == BATON_BATCH)
+    if (lane->dropped_count == BATON_BATCH)
         dropped_free();
-    dropped[dropped_count++] = message;
+    lane->dropped[lane->dropped_count++] = message;
 }
 
 void router_drop(struct baton_message *message, unsigned interface, enum drop reason)
@@ -91,7 +86,7 @@ static unsigned outbox_refuse(unsigned egress, const struct outbox *outbox, unsi
 
 static void outbox_send(unsigned egress)
 {
-    struct outbox *outbox = &router.interface[egress].outbox;
+    struct outbox *outbox = &lane->outbox[egress];
 
     for (unsigned done = 0; done < outbox->count;) {
         int sent = baton_send_batch(router.interface[egress].port, outbox->message + done,
@@ -103,7 +98,7 @@ static void outbox_send(unsigned egress)
 
 void router_transmit(unsigned interface, struct baton_message *message)
 {
-    struct outbox *outbox = &router.interface[interface].outbox;
+    struct outbox *outbox = &lane->outbox[interface];
 
     outbox->message[outbox->count++] = message;
     if (outbox->count == BATON_BATCH)
@@ -112,7 +107,7 @@ void router_transmit(unsigned interface, struct baton_message *message)
 
 void router_outbox_taken(unsigned interface, struct baton_message **place)
 {
-    struct outbox *outbox = &router.interface[interface].outbox;
+    struct outbox *outbox = &lane->outbox[interface];
 
     outbox->count = (unsigned)(place - outbox->message);
     if (outbox->count == BATON_BATCH)
@@ -122,14 +117,16 @@ void router_outbox_taken(unsigned interface, struct baton_message **place)
 void router_flush(void)
 {
     for (unsigned i = 0; i < router.interfaces; i++)
-        if (router.interface[i].outbox.count)
+        if (lane->outbox[i].count)
             outbox_send(i);
+    if (lane->speaks)
+        lanes_send();
     dropped_free();
-    while (lent_count) {
-        struct slot *slot = lent[--lent_count];
+    while (lane->lent_count) {
+        struct slot *slot = lane->lent[--lane->lent_count];
         slot->lent = false;
         if (!slot->waits)
-            pool[pool_count++] = slot;
+            lane->pool[lane->pool_count++] = slot;
     }
 }
 
@@ -139,15 +136,15 @@ static void slot_lend(struct slot *slot)
 {
     slot->waits = false;
     if (!slot->lent)
-        lent[lent_count++] = slot;
+        lane->lent[lane->lent_count++] = slot;
     slot->lent = true;
 }
 
 struct baton_message *router_message(void)
 {
-    if (!pool_count)
+    if (!lane->pool_count)
         return NULL;
-    struct slot *slot = pool[--pool_count];
+    struct slot *slot = lane->pool[--lane->pool_count];
     slot_lend(slot);
     baton_message_init(&slot->message, 0);
     return &slot->message;
@@ -155,14 +152,14 @@ struct baton_message *router_message(void)
 
 bool router_messages_short(void)
 {
-    return pool_count < BATON_BATCH;
+    return lane->pool_count < BATON_BATCH;
 }
 
 struct baton_message *router_keep(const struct baton_message *message)
 {
     struct slot *slot;
 
-    if (message >= &slots[0].message && message <= &slots[MESSAGES_MAX - 1].message) {
+    if (message >= &lane->slots[0].message && message <= &lane->slots[MESSAGES_MAX - 1].message) {
         slot = SLOT_OF(message);
     } else {
         struct baton_message *own = router_message();

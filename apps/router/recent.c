@@ -2,15 +2,14 @@
 #include "apps/router/recent.h"
 #include <string.h>
 #include "apps/net/checksum.h"
-
-struct recent router_recent = {.ingress = RECENT_NONE};
+#include "apps/router/lane.h"
 
 void recent_set(uint64_t first, uint64_t second, const struct packet *packet, bool six, unsigned egress,
                 uint16_t mtu)
 {
     const uint8_t *now = packet->frame;
-    struct outbox *outbox = &router.interface[egress].outbox;
-    struct recent *recent = &router_recent;
+    struct outbox *outbox = &lane->outbox[egress];
+    struct recent *recent = &lane->recent;
 
     recent->first = first;
     recent->second = second;

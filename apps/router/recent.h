@@ -32,11 +32,8 @@ struct recent {
 };
 #define RECENT_NONE UINT32_MAX /* as `ingress` */
 
-/* What the parts have decided last; RECENT_NONE: nothing that could serve another packet. */
-extern struct recent router_recent;
-
 /*
- * The packet, whose first 16 bytes came as `first` and `second`, has been looked at and changed, and is in the outbox of `egress`,
+ * The lane's last decision (`recent` of struct lane): the packet, whose first 16 bytes came as `first` and `second`, has been looked at and changed, and is in the outbox of `egress`,
  * whose link has that MTU. It has no options and no extension headers.
  */
 void recent_set(uint64_t first, uint64_t second, const struct packet *packet, bool six, unsigned egress,

@@ -1,7 +1,7 @@
 /* What the router tells others about their packets (RFC 1812, 4.3 and 5.2.7): see router.h. */
 #include "apps/net/ethernet.h"
 #include "apps/net/icmp.h"
-#include "apps/router/router.h"
+#include "apps/router/lane.h"
 
 /* 4.3.2.8: errors in a second, and in a row, about packets that came by one interface. */
 #define REPORT_RATE  200
@@ -33,8 +33,8 @@ void report4(const struct packet *packet, uint8_t type, uint8_t code, uint32_t w
 
     if (!may_report(packet) || !route4_find(ipv4_source(header), &hop))
         return;
-    if (!limiter_take(&router.interface[packet->interface].reports, router.now)) {
-        ++*router.count_limited;
+    if (!limiter_take(&router.interface[packet->interface].reports, lane->now)) {
+        router_tally(router.count_limited);
         return;
     }
     message = router_message();
@@ -46,6 +46,6 @@ void report4(const struct packet *packet, uint8_t type, uint8_t code, uint32_t w
                                       &error, subnet4_address(hop.interface, hop.address), header,
                                       packet->visible - ETHERNET_HEADER);
     message->length = message->inline_length = (uint8_t)(ETHERNET_HEADER + bytes);
-    ++*router.count_reports;
+    router_tally(router.count_reports);
     resolve4(hop.interface, hop.address, message, packet->interface);
 }

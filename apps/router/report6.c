@@ -1,5 +1,6 @@
 /* What the router tells others about their packets (RFC 4443): see router6.h. */
 #include "apps/net/ethernet.h"
+#include "apps/router/lane.h"
 #include "apps/router/router6.h"
 
 /* 2.2: who was asked answers; else the address that the router has towards the sender. */
@@ -22,8 +23,8 @@ void report6(const struct packet *packet, const struct icmp6_error *error)
     if (!icmp6_error_allowed(error, header, packet->visible - ETHERNET_HEADER, packet->group) ||
         subnet6_own(packet->interface, source) || !hop6_back(packet->interface, source, &hop))
         return;
-    if (!limiter_take(&router.interface[packet->interface].reports, router.now)) {
-        ++*router.count_limited;
+    if (!limiter_take(&router.interface[packet->interface].reports, lane->now)) {
+        router_tally(router.count_limited);
         return;
     }
     message = router_message();
@@ -35,6 +36,6 @@ void report6(const struct packet *packet, const struct icmp6_error *error)
         icmp6_error_write(message->data + ETHERNET_HEADER, BATON_INLINE_BYTES - ETHERNET_HEADER, error,
                           speaker(packet, &hop, source), header, packet->visible - ETHERNET_HEADER);
     message->length = message->inline_length = (uint8_t)(ETHERNET_HEADER + bytes);
-    ++*router.count_reports;
+    router_tally(router.count_reports);
     resolve6(&hop, message, packet->interface);
 }

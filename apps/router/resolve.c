@@ -2,25 +2,14 @@
  * From next hop to Ethernet header: IPv4's neighbours, by ARP (RFC 1812, 3.3.2): see router.h. The table and its bounds are
  * those of apps/net/neighbor.h; here is what it asks for.
  */
-#include <stdlib.h>
 #include "apps/net/arp.h"
 #include "apps/net/ethernet.h"
 #include "apps/net/icmp.h"
-#include "apps/net/neighbor.h"
-#include "apps/router/router.h"
+#include "apps/router/lane.h"
 
-#define WAITING 192 /* of the messages of MESSAGES_MAX, for IPv4 */
-
-static struct neighbors neighbors;
-static uint64_t changes_seen;
-static bool flushing; /* nobody holds a message that is not on its way: outboxes may be sent to get more */
-
-/* Decisions rest on what neighbours were known to be. */
 static void changes_note(void)
 {
-    if (neighbors.changes != changes_seen)
-        router_changed();
-    changes_seen = neighbors.changes;
+    lane_changes_note(&lane->neighbors4);
 }
 
 /* ---- What the table calls ---- */
@@ -45,9 +34,12 @@ static void ask(void *context, unsigned interface, struct address6 address, uint
                                 subnet4_address(interface, target), target};
 
     (void)context;
-    if (flushing && router_messages_short())
+    if (lane->flushing && router_messages_short())
         router_flush();
-    arp_send(interface, link ? link : ETHERNET_ADDRESS, &request);
+    if (lane->number)
+        lane_ask(false, interface, address);
+    else
+        arp_send(interface, link ? link : ETHERNET_ADDRESS, &request);
 }
 
 static void send(void *context, unsigned interface, uint64_t link, void *packet)
@@ -56,6 +48,10 @@ static void send(void *context, unsigned interface, uint64_t link, void *packet)
 
     (void)context;
     router_release(message);
+    if (lane_is_question(message)) {
+        lane_answer(message, link);
+        return;
+    }
     ethernet_header_put(message->data + message->inline_offset, link, router.interface[interface].link,
                         ETHERNET_IPV4);
     router_transmit(interface, message);
@@ -70,13 +66,17 @@ static void drop(void *context, unsigned interface, void *waited, enum drop reas
 
     (void)context;
     (void)interface;
-    bool before = flushing;
-    flushing = false;
     router_release(message);
+    if (lane_is_question(message)) {
+        lane_refuse(message, reason);
+        return;
+    }
+    bool before = lane->flushing;
+    lane->flushing = false;
     if (reason == DROP_UNREACHABLE)
         report4(&packet, ICMP_UNREACHABLE, ICMP_HOST, 0);
     router_drop(message, packet.interface, reason);
-    flushing = before;
+    lane->flushing = before;
 }
 
 static const struct neighbor_calls calls = {ask, send, drop};
@@ -86,7 +86,7 @@ static const struct neighbor_calls calls = {ask, send, drop};
 uint64_t resolve4(unsigned interface, uint32_t next, struct baton_message *message, unsigned ingress)
 {
     const struct address6 address = address_of4(next);
-    uint64_t link = neighbor_link(&neighbors, interface, address, router.now);
+    uint64_t link = neighbor_link(&lane->neighbors4.table, interface, address, lane->now);
 
     changes_note();
     if (link) {
@@ -98,11 +98,33 @@ uint64_t resolve4(unsigned interface, uint32_t next, struct baton_message *messa
     message->source = ingress;
     struct baton_message *kept = router_keep(message);
     if (kept)
-        neighbor_wait(&neighbors, interface, address, kept, router.now);
+        neighbor_wait(&lane->neighbors4.table, interface, address, kept, lane->now);
     else
         router_drop(message, ingress, DROP_NO_MEMORY);
     changes_note();
     return 0;
+}
+
+/* ---- Questions of other lanes, and answers to this one's ---- */
+
+void question4(struct baton_message *question, unsigned interface, struct address6 address)
+{
+    uint64_t link = neighbor_link(&lane->neighbors4.table, interface, address, lane->now);
+    struct baton_message *kept = link ? NULL : router_keep(question);
+
+    if (link)
+        lane_answer(question, link);
+    else if (kept)
+        neighbor_wait(&lane->neighbors4.table, interface, address, kept, lane->now);
+    else
+        router_discard(question);
+    changes_note();
+}
+
+void answer4(unsigned interface, struct address6 address, uint64_t link)
+{
+    neighbor_told(&lane->neighbors4.table, interface, address, link, lane->now);
+    changes_note();
 }
 
 /* ---- What neighbours say ---- */
@@ -136,11 +158,11 @@ static void arp_heard(const struct packet *packet, const struct arp *arp)
         return;
     }
     if (sender_here)
-        neighbor_heard(&neighbors, packet->interface, address_of4(arp->sender), arp->sender_link,
+        neighbor_heard(&lane->neighbors4.table, packet->interface, address_of4(arp->sender), arp->sender_link,
                        !target_own                     ? NEIGHBOR_GOSSIP
                        : arp->operation == ARP_REQUEST ? NEIGHBOR_ASKED
                                                        : NEIGHBOR_ANSWER,
-                       router.now);
+                       lane->now);
     if (arp->operation == ARP_REQUEST && target_own && (sender_here || arp->sender == 0)) {
         const struct arp reply = {ARP_REPLY, interface->link, arp->sender_link, arp->target, arp->sender};
         arp_send(packet->interface, arp->sender_link, &reply);
@@ -158,6 +180,10 @@ void input_arp(struct baton_message *message, const struct packet *packet)
         router_drop(message, packet->interface, reason);
         return;
     }
+    if (lane->number) {
+        lane_pass_on(message, packet->interface);
+        return;
+    }
     arp_heard(packet, &arp);
     changes_note();
     router_discard(message);
@@ -167,30 +193,16 @@ void input_arp(struct baton_message *message, const struct packet *packet)
 
 bool resolve_setup(void)
 {
-    const struct config *config = &router.config;
-    struct neighbor_limits limits = neighbor_limits_usual;
-
-    limits.fixed = CONFIG_NEIGHBORS;
-    limits.waiting = WAITING;
-    void *memory = malloc(neighbors_bytes(&limits));
-    if (!memory) {
-        baton_log("no memory for %u neighbours", limits.stations);
-        return false;
-    }
-    neighbors_init(&neighbors, memory, &limits, &calls, NULL, baton_time_ns());
-    for (unsigned i = 0; i < config->neighbors; i++) {
-        const struct config_neighbor *neighbor = &config->neighbor[i];
-        if (neighbor->family == CONFIG_IPV4)
-            neighbor_set_static(&neighbors, neighbor->interface, neighbor->address, neighbor->link);
-    }
-    return true;
+    return lane_neighbors_make(&lane->neighbors4, CONFIG_IPV4, &calls);
 }
 
-void resolve_tick(void)
+void resolve_tick(bool doubt)
 {
-    flushing = true; /* there may be more to ask for than messages */
-    neighbors_tick(&neighbors, router.now);
-    flushing = false;
-    changes_seen = neighbors.changes;
+    lane->flushing = true; /* there may be more to ask for than messages */
+    if (doubt)
+        neighbors_doubt(&lane->neighbors4.table, lane->now);
+    neighbors_tick(&lane->neighbors4.table, lane->now);
+    lane->flushing = false;
+    changes_note();
     router_changed(); /* whatever is still in use is seen by the table again */
 }

@@ -2,22 +2,13 @@
  * From next hop to Ethernet header: IPv6's neighbours, by neighbour discovery (RFC 4861, 7), and the router's answers to others'
  * (see router6.h). The table and its bounds are those of apps/net/neighbor.h; here is what it asks for.
  */
-#include <stdlib.h>
 #include "apps/net/ethernet.h"
-#include "apps/net/neighbor.h"
+#include "apps/router/lane.h"
 #include "apps/router/router6.h"
 
-#define WAITING 192 /* of the messages of MESSAGES_MAX, for IPv6 */
-
-static struct neighbors neighbors;
-static uint64_t changes_seen;
-
-/* Decisions rest on what neighbours were known to be. */
 static void changes_note(void)
 {
-    if (neighbors.changes != changes_seen)
-        router_changed();
-    changes_seen = neighbors.changes;
+    lane_changes_note(&lane->neighbors6);
 }
 
 /* ---- What the table calls ---- */
@@ -53,7 +44,10 @@ static void ask(void *context, unsigned interface, struct address6 address, uint
                           .link = router.interface[interface].link};
 
     (void)context;
-    nd_send(interface, link ? link : ipv6_group_link(nd.destination), &nd);
+    if (lane->number)
+        lane_ask(true, interface, address);
+    else
+        nd_send(interface, link ? link : ipv6_group_link(nd.destination), &nd);
 }
 
 static void send_now(unsigned interface, uint64_t link, struct baton_message *message)
@@ -67,7 +61,10 @@ static void send(void *context, unsigned interface, uint64_t link, void *packet)
 {
     (void)context;
     router_release(packet);
-    send_now(interface, link, packet);
+    if (lane_is_question(packet))
+        lane_answer(packet, link);
+    else
+        send_now(interface, link, packet);
 }
 
 /* 7.2.2: the sender of a packet that waited in vain is told. */
@@ -81,6 +78,10 @@ static void drop(void *context, unsigned interface, void *waited, enum drop reas
     (void)context;
     (void)interface;
     router_release(message);
+    if (lane_is_question(message)) {
+        lane_refuse(message, reason);
+        return;
+    }
     if (reason == DROP_UNREACHABLE)
         report6(&packet, &error);
     router_drop(message, packet.interface, reason);
@@ -105,7 +106,7 @@ bool route6_find(struct address6 destination, struct hop6 *hop)
 
 uint64_t resolve6(const struct hop6 *hop, struct baton_message *message, unsigned ingress)
 {
-    uint64_t link = neighbor_link(&neighbors, hop->interface, hop->address, router.now);
+    uint64_t link = neighbor_link(&lane->neighbors6.table, hop->interface, hop->address, lane->now);
 
     changes_note();
     if (link) {
@@ -115,11 +116,33 @@ uint64_t resolve6(const struct hop6 *hop, struct baton_message *message, unsigne
     message->source = ingress;
     struct baton_message *kept = router_keep(message);
     if (kept)
-        neighbor_wait(&neighbors, hop->interface, hop->address, kept, router.now);
+        neighbor_wait(&lane->neighbors6.table, hop->interface, hop->address, kept, lane->now);
     else
         router_drop(message, ingress, DROP_NO_MEMORY);
     changes_note();
     return 0;
+}
+
+/* ---- Questions of other lanes, and answers to this one's ---- */
+
+void question6(struct baton_message *question, unsigned interface, struct address6 address)
+{
+    uint64_t link = neighbor_link(&lane->neighbors6.table, interface, address, lane->now);
+    struct baton_message *kept = link ? NULL : router_keep(question);
+
+    if (link)
+        lane_answer(question, link);
+    else if (kept)
+        neighbor_wait(&lane->neighbors6.table, interface, address, kept, lane->now);
+    else
+        router_discard(question);
+    changes_note();
+}
+
+void answer6(unsigned interface, struct address6 address, uint64_t link)
+{
+    neighbor_told(&lane->neighbors6.table, interface, address, link, lane->now);
+    changes_note();
 }
 
 /* ---- What neighbours say ---- */
@@ -127,7 +150,7 @@ uint64_t resolve6(const struct hop6 *hop, struct baton_message *message, unsigne
 static void heard(unsigned interface, struct address6 address, uint64_t link, enum neighbor_heard how)
 {
     if (link)
-        neighbor_heard(&neighbors, interface, address, link, how, router.now);
+        neighbor_heard(&lane->neighbors6.table, interface, address, link, how, lane->now);
 }
 
 /* 7.2.4: the answer to a neighbour that has asked for one of the router's addresses. */
@@ -155,7 +178,7 @@ static void answer(unsigned interface, const struct nd *asked)
 /* 7.2.5. An answer may leave out the address that was asked at. */
 static void advertised(unsigned interface, const struct nd *nd)
 {
-    const struct neighbor *known = neighbor_find(&neighbors, interface, nd->target);
+    const struct neighbor *known = neighbor_find(&lane->neighbors6.table, interface, nd->target);
     uint64_t link = nd->link ? nd->link : known ? known->link : 0;
 
     heard(interface, nd->target, link, nd->solicited ? NEIGHBOR_ANSWER : NEIGHBOR_GOSSIP);
@@ -192,6 +215,10 @@ void input_nd(struct baton_message *message, const struct packet *packet, uint32
     struct nd nd;
     enum drop reason = nd_read(packet, offset, &nd);
 
+    if (reason == DROP_NONE && lane->number) {
+        lane_pass_on(message, packet->interface);
+        return;
+    }
     if (reason == DROP_NONE)
         reason = nd_act(packet->interface, &nd);
     changes_note();
@@ -205,27 +232,13 @@ void input_nd(struct baton_message *message, const struct packet *packet, uint32
 
 bool resolve6_setup(void)
 {
-    const struct config *config = &router.config;
-    struct neighbor_limits limits = neighbor_limits_usual;
-
-    limits.fixed = CONFIG_NEIGHBORS;
-    limits.waiting = WAITING;
-    void *memory = malloc(neighbors_bytes(&limits));
-    if (!memory) {
-        baton_log("no memory for %u neighbours", (unsigned)limits.stations);
-        return false;
-    }
-    neighbors_init(&neighbors, memory, &limits, &calls, NULL, baton_time_ns());
-    for (unsigned i = 0; i < config->neighbors; i++) {
-        const struct config_neighbor *neighbor = &config->neighbor[i];
-        if (neighbor->family == CONFIG_IPV6)
-            neighbor_set_static(&neighbors, neighbor->interface, neighbor->address, neighbor->link);
-    }
-    return true;
+    return lane_neighbors_make(&lane->neighbors6, CONFIG_IPV6, &calls);
 }
 
-void resolve6_tick(void)
+void resolve6_tick(bool doubt)
 {
-    neighbors_tick(&neighbors, router.now);
+    if (doubt)
+        neighbors_doubt(&lane->neighbors6.table, lane->now);
+    neighbors_tick(&lane->neighbors6.table, lane->now);
     changes_note();
 }

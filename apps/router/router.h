@@ -1,7 +1,8 @@
 /*
  * The router's parts, and what they share.
  *
- *   router.c     the loop: receive a batch, give each frame to the part of its EtherType, send what goes out, timers
+ *   router.c     the loop of each lane: receive a batch, give each frame to the part of its EtherType, send what goes out, timers
+ *   lane.h       lanes: what each thread has for itself, and what they tell each other
  *   recent.h     a packet like the one before
  *   outbox.c     frames on their way out, frames that the router makes itself, drops and their counters
  *   resolve.c    from next hop to Ethernet header: neighbours, what waits for them, what they say (ARP)
@@ -12,7 +13,7 @@
  *   setup.c      the configuration file becomes tables
  *   control.c    routes, and statements about them at run time
  *
- * Owns: all state of the service, in the one struct router. One thread uses it.
+ * Owns: struct router, what all lanes share. All that changes with frames is a lane's own, in struct lane.
  *
  * A frame's way: input4, input6 or input_arp gets it with the invariants of apps/net/packet.h, and must do one of three
  * things with the message: router_drop (it is freed at the end of the batch), router_transmit (it is sent at the end of
@@ -21,7 +22,7 @@
  *
  * Invariants
  *   1. A message that came in is dropped, sent or kept waiting exactly once; each drop is counted, by reason and interface.
- *   2. What waits, and what the router makes in one batch, is bounded by MESSAGES_MAX: beyond it frames are dropped, and
+ *   2. What waits, and what the router makes in one batch, is bounded by MESSAGES_MAX in each lane: beyond it frames are dropped, and
  *      counted.
  *   3. No page is ever mapped: the parts read and write inline bytes only.
  *   4. `generation` changes whenever a route or a neighbour changes, and at each tick: what was decided under another one
@@ -45,20 +46,13 @@
 #define CONTROL_BYTES  256
 #define TICK_NS        UINT64_C(250000000)
 
-/* Frames that leave by one interface, in order. */
-struct outbox {
-    unsigned count;
-    struct baton_message *message[BATON_BATCH];
-};
-
 struct interface {
     int port;
     bool ipv4, ipv6; /* it has an address of that family */
     uint16_t mtu;    /* bytes of an IP packet */
     uint64_t link;   /* its own address, as apps/net/ethernet.h has it */
     struct limiter reports;
-    struct outbox outbox;
-    uint64_t *dropped[DROPS]; /* made at the first drop of that kind; NULL before */
+    uint64_t *dropped[DROPS]; /* (atomic) made at the first drop of that kind; NULL before */
 };
 
 /* An IPv4 address of the router, and the network on that link. */
@@ -73,28 +67,28 @@ struct hop {
     uint32_t address;
 };
 
+/* What all lanes see. Nothing of it changes after the start but what is marked. */
 struct router {
     struct interface interface[INTERFACES_MAX];
     unsigned interfaces;
-    struct config config; /* `hops` is what the values of both tables of routes are numbers of */
-    struct routes routes4, routes6;
+    struct config config;           /* `hops` is what the values of both tables of routes are numbers of */
+    struct routes routes4, routes6; /* lane 0 changes them while others look up */
+    uint32_t version; /* (atomic, lane 0 writes) grows when a statement has changed the routes */
+    uint32_t
+        doubts; /* (atomic, lane 0 writes) grows when what was answered about a neighbour may be wrong now */
     struct subnet subnet[SUBNETS_MAX];
     unsigned subnets;
-    uint64_t now;        /* ns: the time of this batch */
-    uint32_t generation; /* see invariant 4; never 0 */
-    uint64_t *count_echoes, *count_reports, *count_limited, *count_fragmented;
+    uint64_t *count_echoes, *count_reports, *count_limited, *count_fragmented; /* by router_tally */
 };
 extern struct router router;
 
-/* What was decided so far is decided anew. */
-static inline void router_changed(void)
+/* One more, of what several lanes count. */
+static inline void router_tally(uint64_t *counter)
 {
-    router.generation += router.generation == UINT32_MAX ? 2 : 1;
+    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
 /* ---- outbox.c ---- */
-
-void outbox_init(void);
 
 /* Counts a drop, and gives the message up at the end of the batch. */
 void router_drop(struct baton_message *message, unsigned interface, enum drop reason);
@@ -107,9 +101,6 @@ void router_discard(struct baton_message *message);
 
 /* The frame is ready: it goes out by `interface` at the end of the batch. */
 void router_transmit(unsigned interface, struct baton_message *message);
-
-/* Frames were put into the outbox of `interface` by hand, up to `place`: it goes out now if it is full. */
-void router_outbox_taken(unsigned interface, struct baton_message **place);
 
 /*
  * An empty message for a frame of the router's own, 128 bytes inline; NULL when all are in use. It must go to
@@ -127,6 +118,9 @@ bool router_messages_short(void);
 struct baton_message *router_keep(const struct baton_message *message);
 void router_release(struct baton_message *message);
 
+/* Frames were put into the outbox of `interface` by hand, up to `place`: it goes out now if it is full. */
+void router_outbox_taken(unsigned interface, struct baton_message **place);
+
 /* Sends all outboxes and frees all that was dropped. */
 void router_flush(void);
 
@@ -136,13 +130,13 @@ void input4(struct baton_message *message, const struct packet *packet);
 void input6(struct baton_message *message, const struct packet *packet);
 void input_arp(struct baton_message *message, const struct packet *packet);
 
-/* At the start, when config, routes and interfaces are there: neighbours. False, with a line on the console: no memory. */
+/* At the start, when config, routes and interfaces are there: the lane's neighbours. False, with a line on the console: no memory. */
 bool resolve_setup(void);
-bool setup6(void);
+void setup6(void);
 
-/* Every TICK_NS or so. */
-void resolve_tick(void);
-void tick6(void);
+/* Every TICK_NS or so. `doubt`: lane 0 has changed its mind about a neighbour. */
+void resolve_tick(bool doubt);
+void tick6(bool doubt);
 
 /* ---- IPv4 ---- */
 
@@ -176,7 +170,10 @@ void report4(const struct packet *packet, uint8_t type, uint8_t code, uint32_t w
 /* Reads the configuration, and makes the tables. False, with a line on the console for each mistake. */
 bool setup(void);
 
-/* A statement at run time: `route add ...` or `route del ...`, as in the configuration file. */
+/* Whether there is room for one more change of the routes, all of which other lanes may not have seen yet. */
+bool control_ready(void);
+
+/* A statement at run time: `route add ...` or `route del ...`, as in the configuration file. After control_ready. */
 void control(const char *text, uint32_t length);
 
 #endif

@@ -8,7 +8,7 @@
  *   report6.c     ICMPv6 errors
  *   setup6.c      the configuration becomes struct router6
  *
- * Owns: struct router6. One thread uses it.
+ * Owns: struct router6, which does not change after the start.
  *
  * An interface has IPv6 when the configuration gives it an address; it then has its link-local address as well, made of its
  * link-layer address. Link-local addresses mean something on their link only: they are looked for with its interface.
@@ -80,7 +80,7 @@ uint64_t resolve6(const struct hop6 *hop, struct baton_message *message, unsigne
 void input_nd(struct baton_message *message, const struct packet *packet, uint32_t offset);
 
 bool resolve6_setup(void);
-void resolve6_tick(void);
+void resolve6_tick(bool doubt);
 
 /* ---- advertise6.c ---- */
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "apps/net/ethernet.h"
-#include "apps/router/router.h"
+#include "apps/router/lane.h"
 
 #define ROUTES_SPARE 4096 /* that can be added at run time, of each family */
 
@@ -109,7 +109,7 @@ static bool tables_make(void)
 
 bool setup(void)
 {
-    router.now = baton_time_ns();
+    lane->now = baton_time_ns();
     interfaces_find();
     if (!config_load() || !tables_make())
         return false;
@@ -117,5 +117,7 @@ bool setup(void)
     router.count_reports = counter("icmp_errors");
     router.count_limited = counter("icmp_limited");
     router.count_fragmented = counter("fragmented");
-    return resolve_setup() && setup6();
+    report_init();
+    setup6();
+    return true;
 }

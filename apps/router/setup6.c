@@ -1,4 +1,5 @@
 /* The router's IPv6 addresses, from the configuration: see router6.h. Its routes are in the table already. */
+#include "apps/router/lane.h"
 #include "apps/router/router6.h"
 
 struct router6 router6;
@@ -12,7 +13,7 @@ static void address_put(const struct config_address *address)
             (struct subnet6){address->address, address->length, address->interface};
 }
 
-bool setup6(void)
+void setup6(void)
 {
     for (unsigned i = 0; i < router.interfaces; i++)
         router6.link_local[i] = ipv6_link_local_of(router.interface[i].link);
@@ -20,11 +21,11 @@ bool setup6(void)
         if (router.config.address[i].family == CONFIG_IPV6)
             address_put(&router.config.address[i]);
     advertise6_init();
-    return resolve6_setup();
 }
 
-void tick6(void)
+void tick6(bool doubt)
 {
-    resolve6_tick();
-    advertise6_tick();
+    resolve6_tick(doubt);
+    if (lane->number == 0)
+        advertise6_tick();
 }

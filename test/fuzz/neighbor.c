@@ -61,6 +61,10 @@ static void call(uint8_t what, uint8_t who, uint8_t how, uint64_t *now)
         }
     } else if (what % 4 == 3) {
         neighbors_tick(&table, *now);
+    } else if (what % 8 == 1) {
+        neighbor_told(&table, 0, address, how & 1 ? LINK + (what >> 4) * 256 : 0, *now);
+    } else if (what % 8 == 5) {
+        neighbors_doubt(&table, *now);
     } else {
         neighbor_heard(&table, 0, address, LINK + (what >> 4) * 256, (enum neighbor_heard)(how % 3), *now);
     }

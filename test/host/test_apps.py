@@ -20,6 +20,12 @@ def test_table_threads(build, run_program):
     assert "done" in run_program(build.host("table_threads"))
 
 
+@named("host-route-threads")
+def test_route_threads(build, run_program):
+    """The router's routes, looked up by several lanes while they change."""
+    assert "done" in run_program(build.host("route_threads"))
+
+
 @named("host-message-library")
 def test_message_library(build, run_program):
     run_program(build.host("test_message_library"))

@@ -355,6 +355,67 @@ static void test_static(void **state)
     table_check();
 }
 
+/* ---- A table that asks another one, and believes it ---- */
+
+static void told(uint32_t address, uint64_t link)
+{
+    neighbor_told(&table, 0, address_of4(address), link, now);
+}
+
+static void test_told(void **state)
+{
+    (void)state;
+    table_make(&small);
+    told(1, LINK); /* nobody has asked */
+    assert_int_equal(state_of(1), NEIGHBOR_FREE);
+    packet_send(1);
+    packet_send(1);
+    told(1, LINK);
+    assert_int_equal(sent_to[0], LINK);
+    assert_int_equal(sent_to[1], LINK);
+    assert_int_equal(state_of(1), NEIGHBOR_REACHABLE);
+    assert_int_equal(table.changes, 0);
+    told(1, OTHER); /* at once, whatever was believed */
+    assert_int_equal(packet_send(1), OTHER);
+    assert_int_equal(table.changes, 1);
+    told(1, 0);
+    told(1, 0); /* once more */
+    assert_int_equal(state_of(1), NEIGHBOR_FAILED);
+    assert_int_equal(table.changes, 2);
+    packet_send(1);
+    assert_int_equal(fate[2], FATE_UNREACHABLE);
+    told(1, LINK);
+    assert_int_equal(packet_send(1), LINK);
+    packet_send(3);
+    told(3, 0);
+    assert_int_equal(fate[3], FATE_UNREACHABLE);
+    assert_true(neighbor_set_static(&table, 0, address_of4(2), LINK));
+    told(2, OTHER);
+    told(2, 0);
+    assert_int_equal(packet_send(2), LINK);
+    table_check();
+}
+
+/* What is doubted is used on, and asked for at its next use, once. */
+static void test_doubted(void **state)
+{
+    (void)state;
+    table_make(&small);
+    for (uint32_t i = 1; i <= 2; i++) {
+        packet_send(i);
+        told(i, LINK);
+    }
+    assert_int_equal(asked, 2);
+    neighbors_doubt(&table, now);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(packet_send(1), LINK);
+    assert_int_equal(state_of(1), NEIGHBOR_PROBE);
+    told(1, LINK);
+    assert_int_equal(packet_send(1), LINK);
+    assert_int_equal(asked, 3);
+    assert_int_equal(table.changes, 0);
+}
+
 /* ---- Lies ---- */
 
 static void test_gossip_makes_nothing(void **state)
@@ -495,6 +556,10 @@ static void test_random(void **state)
         case 4:
             if ((random >> 44 & 63) == 0)
                 neighbor_set_static(&table, 0, address_of4(address), LINK);
+            else if ((random >> 44 & 63) == 1)
+                neighbors_doubt(&table, now);
+            else if ((random >> 44 & 63) < 32)
+                told(address, random >> 51 & 1 ? link : 0);
             break;
         default:
             packet_send(address);
@@ -520,6 +585,8 @@ int main(void)
         cmocka_unit_test(test_queue_of_a_station),
         cmocka_unit_test(test_queue_of_all),
         cmocka_unit_test(test_static),
+        cmocka_unit_test(test_told),
+        cmocka_unit_test(test_doubted),
         cmocka_unit_test(test_gossip_makes_nothing),
         cmocka_unit_test(test_no_message_redirects),
         cmocka_unit_test(test_contradicted_before_use),

@@ -35,11 +35,45 @@ void frames_station(uint8_t address[6], int port)
 
 uint32_t frames_head_size(void)
 {
-    return ETHERNET + (frames_routed == 4 ? 20 : frames_routed == 6 ? 40 : frames_conversations ? 44 : 0);
+    uint32_t ports = frames_conversations ? 4 : 0;
+
+    return ETHERNET + (frames_routed == 4 ? 20 + ports : frames_routed == 6 ? 40 + ports : ports ? 44 : 0);
+}
+
+/* What is different in a conversation through a router: addresses, or ports, or addresses with all in fragments, by turns. */
+enum routed {
+    ROUTED_ADDRESSES,
+    ROUTED_PORTS,
+    ROUTED_FRAGMENTS,
+    ROUTED_KINDS
+};
+
+static void ports_put(uint8_t *bytes, int from, int to, int conversation)
+{
+    frames_put16(bytes, 1000 + (uint32_t)(conversation * 8 + from));
+    frames_put16(bytes + 2, 1000 + (uint32_t)(conversation * 8 + to));
+}
+
+/* 10.0.A.2 to 10.0.B.2, or others there, before its checksum is made. */
+static void conversation_ipv4(uint8_t *ip, int from, int to, int conversation, uint64_t sequence)
+{
+    enum routed kind = (enum routed)(conversation % ROUTED_KINDS);
+
+    if (kind != ROUTED_PORTS)
+        ip[15] = ip[19] = (uint8_t)(2 + conversation);
+    if (kind != ROUTED_ADDRESSES)
+        ip[9] = 17;
+    if (kind == ROUTED_FRAGMENTS)
+        frames_put16(ip + 6, sequence % 2 ? 2 : 0x2000);
+    if (kind == ROUTED_FRAGMENTS && sequence % 2)
+        memset(ip + 20, 0x77, 4);
+    else
+        ports_put(ip + 20, from, to, conversation);
 }
 
 /* 10.0.A.2 to 10.0.B.2 */
-static void head_ipv4(uint8_t *ip, int from, int to, uint32_t size, uint64_t sequence, int hops)
+static void head_ipv4(uint8_t *ip, int from, int to, int conversation, uint32_t size, uint64_t sequence,
+                      int hops)
 {
     const uint8_t bytes[20] = {
         [0] = 0x45,           [1] = 0x28, [8] = (uint8_t)hops, [9] = 253,          [12] = 10,
@@ -49,6 +83,8 @@ static void head_ipv4(uint8_t *ip, int from, int to, uint32_t size, uint64_t seq
     memcpy(ip, bytes, sizeof(bytes));
     frames_put16(ip + 2, size - ETHERNET);
     frames_put16(ip + 4, (uint32_t)sequence & 0xffff);
+    if (frames_conversations)
+        conversation_ipv4(ip, from, to, conversation, sequence);
     for (int i = 0; i < 20; i += 2)
         sum += (uint32_t)ip[i] << 8 | ip[i + 1];
     sum = (sum & 0xffff) + (sum >> 16);
@@ -57,7 +93,8 @@ static void head_ipv4(uint8_t *ip, int from, int to, uint32_t size, uint64_t seq
 }
 
 /* 2001:db8:A::2 to 2001:db8:B::2 */
-static void head_ipv6(uint8_t *ip, int from, int to, uint32_t size, uint64_t sequence, int hops)
+static void head_ipv6(uint8_t *ip, int from, int to, int conversation, uint32_t size, uint64_t sequence,
+                      int hops)
 {
     const uint8_t prefix[4] = {0x20, 0x01, 0x0d, 0xb8};
 
@@ -72,6 +109,13 @@ static void head_ipv6(uint8_t *ip, int from, int to, uint32_t size, uint64_t seq
     ip[13] = (uint8_t)from;
     ip[29] = (uint8_t)to;
     ip[23] = ip[39] = 2;
+    if (!frames_conversations)
+        return;
+    if (conversation % ROUTED_KINDS == ROUTED_PORTS)
+        ip[6] = 17;
+    else
+        ip[23] = ip[39] = (uint8_t)(2 + conversation);
+    ports_put(ip + 40, from, to, conversation);
 }
 
 /* UDP from 10.0.0.A to 10.0.0.B, or fragments: of two of them the first one has the ports. */
@@ -85,8 +129,10 @@ static void head_udp(uint8_t *ip, int from, int to, int conversation, uint64_t s
     memcpy(ip + 12, (uint8_t[]){10, 0, address, (uint8_t)from, 10, 0, address, (uint8_t)to}, 8);
     if (fragments)
         frames_put16(ip + 6, sequence % 2 ? 2 : 0x2000);
-    frames_put16(ip + 20, sequence % 2 && fragments ? 77 : 1000 + (uint32_t)(conversation * 8 + from));
-    frames_put16(ip + 22, sequence % 2 && fragments ? 99 : 1000 + (uint32_t)(conversation * 8 + to));
+    if (sequence % 2 && fragments)
+        memset(ip + 20, 0x77, 4);
+    else
+        ports_put(ip + 20, from, to, conversation);
 }
 
 static void head_tcp6(uint8_t *ip, int from, int to, int conversation)
@@ -125,10 +171,10 @@ void frames_head(uint8_t *head, int from, int to, int conversation, uint32_t siz
         memcpy(head + 6, routers[to], 6);
     else if (frames_routed)
         memcpy(head, routers[from], 6);
-    if (frames_conversations)
+    if (frames_conversations && !frames_routed)
         head_conversation(head, from, to, conversation, sequence);
     if (frames_routed == 4)
-        head_ipv4(head + ETHERNET, from, to, size, sequence, HOPS - arrives);
+        head_ipv4(head + ETHERNET, from, to, conversation, size, sequence, HOPS - arrives);
     if (frames_routed == 6)
-        head_ipv6(head + ETHERNET, from, to, size, sequence, HOPS - arrives);
+        head_ipv6(head + ETHERNET, from, to, conversation, size, sequence, HOPS - arrives);
 }

@@ -467,8 +467,6 @@ static void check_options(int socket_count)
     for (int i = 0; i < size_count; i++)
         if (sizes[i] < frames_head_size() + sizeof(struct tag))
             fail(2, "a frame of %u bytes has no room for its headers", sizes[i]);
-    if (frames_routed && frames_conversations)
-        fail(2, "conversations are for a switch");
     if (frames_routed && (frames_routers != socket_count || (frames_routed != 4 && frames_routed != 6)))
         fail(2, "--routed is 4 or 6, with a --router for each port");
     for (int i = 0; i < flow_count; i++)

@@ -16,13 +16,14 @@ static const struct baton_service services[] = {
         .heap = 32 * 1024 * 1024,
         .pages = 1024,
         .watchdog = 30000,
+        .lanes = "forwarders",
     },
     BESIEGER,
 };
 
 static const struct baton_wire wires[] = {
     {"net*", "router"},     {"router", "net*"},       {"console", "router.control"},   {"besieger", "net*"},
-    {"besieger", "router"}, {"besieger", "besieger"}, {"console", "besieger.control"},
+    {"besieger", "router"}, {"besieger", "besieger"}, {"console", "besieger.control"}, {"router", "router"},
 };
 
 const struct baton_appliance appliance = {
