@@ -22,8 +22,8 @@ static const struct baton_service services[] = {
 };
 
 static const struct baton_wire wires[] = {
-    {"net*", "router"},     {"router", "net*"},       {"console", "router.control"},   {"besieger", "net*"},
-    {"besieger", "router"}, {"besieger", "besieger"}, {"console", "besieger.control"}, {"router", "router"},
+    {"net*", "router"},   {"router", "net*"},     {"router", "router"},     {"console", "router.control"},
+    {"besieger", "net*"}, {"besieger", "router"}, {"besieger", "besieger"}, {"console", "besieger.control"},
 };
 
 const struct baton_appliance appliance = {
