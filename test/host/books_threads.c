@@ -4,7 +4,7 @@
  * another of its threads is just binding, unbinding, trimming or sending. At the end nobody waits for a lock, each space's account
  * is what it owns, and when all is given up every page is free (page 1, 5; book 1, 6).
  *
- *   books_threads [operations of each CPU]      default 200000
+ *   books_threads [operations of each CPU]      default 100000
  */
 #include <pthread.h>
 #include <sched.h>
@@ -37,6 +37,7 @@ static pthread_mutex_t transit_mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t operations;
 static uint32_t latest;         /* (atomic) the book that was made last: where threads meet */
 static unsigned at_work = CPUS; /* (atomic) */
+static pthread_barrier_t all_there;
 static _Alignas(4096) uint8_t frames[PAGES][PAGE_SIZE];
 
 struct actor {
@@ -253,6 +254,7 @@ static void *actor_run(void *argument)
     struct actor *actor = argument;
 
     machine_thread_is(actor->cpu);
+    pthread_barrier_wait(&all_there);
     for (uint64_t i = 0; i < operations; i++) {
         actor->succeeded += operate(actor);
         unmap_poll();
@@ -293,7 +295,7 @@ int main(int argc, char **argv)
     static struct actor actors[CPUS];
     uint64_t size, memory = machine_threads_memory(&size);
 
-    operations = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
+    operations = argc > 1 ? strtoull(argv[1], NULL, 10) : 100000;
     frame_range_add(memory, size);
     machine_thread_is(0);
     space_init(PAGES, 8);
@@ -302,6 +304,7 @@ int main(int argc, char **argv)
     spaces[0] = space_at(0);
     for (unsigned i = 1; i <= SPACES; i++)
         spaces[i] = space_create("space", true, LIMIT);
+    pthread_barrier_init(&all_there, NULL, CPUS);
     for (unsigned i = 0; i < CPUS; i++) {
         actors[i].cpu = i;
         actors[i].random = i;
