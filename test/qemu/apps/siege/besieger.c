@@ -95,37 +95,37 @@ static void hoard(unsigned who)
         baton_page_release(pages[who], count < BATON_BATCH ? count : BATON_BATCH);
 }
 
+static void tell_wrong(const char *wrong)
+{
+    if (wrong)
+        baton_log("WRONG: %s", wrong);
+}
+
 /*
  * Sends and receives lists of messages while the thread beside it changes lists and messages: what the kernel has checked must be what it
  * uses. Two threads do this at the same time, on two CPUs where there are two.
  */
 static void shift(unsigned who)
 {
-    struct arena *arena = &arenas[who & ~1u];
-    int port = baton_port_find(targets[forge_random(&arenas[who], TARGETS)]);
+    for (unsigned i = 0; i < 64; i++)
+        if (who & 1)
+            forge_spoil(&arenas[who], &arenas[who - 1], LIE_SHIFTED);
+        else
+            tell_wrong(lie_shift(&arenas[who], baton_port_find("besieger")));
+}
 
-    if (who & 1) {
-        for (unsigned i = 0; i < 4096; i++)
-            forge_spoil(&arenas[who], arena);
-        return;
-    }
-    for (unsigned i = 0; i < 16; i++) {
-        uint64_t list = (uint64_t)arena->pointers, flags = forge_random(arena, 4);
-        forge_arena(arena, false);
-        baton_page_get(arena->pages, 8);
-        baton_call_raw(BATON_CALL_SEND, (uint64_t)port, list, BATON_BATCH, flags, 0, 0);
-        flags = forge_random(arena, 16) << 2; /* also BATON_LEND */
-        port = baton_port_find("besieger");
-        baton_call_raw(BATON_CALL_RECEIVE, (uint64_t)port, list, BATON_BATCH, flags, 0, 0);
+/* Sends pages that pass by in the traffic, as if it were the one who forwards it. */
+static void steal(unsigned who)
+{
+    for (unsigned i = 0; i < 64; i++) {
+        forge_frame(&arenas[who], &arenas[who].messages[0]);
+        baton_send(baton_port_find(targets[i % TARGETS]), &arenas[who].messages[0], 0, BATON_NO_WAIT);
     }
 }
 
 static void lend(unsigned who)
 {
-    const char *wrong = lie_lend(&arenas[who], baton_port_find("besieger"));
-
-    if (wrong)
-        baton_log("WRONG: %s", wrong);
+    tell_wrong(lie_lend(&arenas[who], baton_port_find("besieger")));
 }
 
 static void lie(unsigned who)
@@ -152,7 +152,7 @@ static void start_afresh(void)
 static const struct {
     const char *name;
     void (*act)(unsigned who);
-} acts[] = {{"forge", forge}, {"shift", shift}, {"spin", spin}, {"noise", noise},
+} acts[] = {{"forge", forge}, {"shift", shift}, {"spin", spin}, {"noise", noise}, {"steal", steal},
             {"flood", flood}, {"hoard", hoard}, {"lend", lend}, {"lie", lie}};
 #define ACTS (sizeof acts / sizeof acts[0])
 

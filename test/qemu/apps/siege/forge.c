@@ -53,10 +53,27 @@ static uint32_t forge_page(struct arena *arena)
     return arena->pages[forge_random(arena, dice == 1 ? ARENA_PAGES : ARENA_PAGES / 4)];
 }
 
+void forge_frame(struct arena *arena, struct baton_message *message)
+{
+    uint32_t page =
+        (uint32_t)forge_random(arena, 2) ? forge_page(arena) : (uint32_t)forge_random(arena, 16384);
+    uint16_t length = forge_random(arena, 2) ? 512 - BATON_INLINE_BYTES : 1514 - BATON_INLINE_BYTES;
+
+    baton_message_init(message, 0);
+    message->inline_length = BATON_INLINE_BYTES;
+    message->pieces = 1;
+    message->piece[0] = (struct baton_piece){page, 0, length};
+    message->length = BATON_INLINE_BYTES + length;
+}
+
 static void forge_message(struct arena *arena, struct baton_message *message)
 {
     bool lies = forge_random(arena, 8) == 0;
 
+    if (forge_random(arena, 4) == 0) {
+        forge_frame(arena, message);
+        return;
+    }
     baton_message_init(message, (unsigned)forge_random(arena, 64));
     message->inline_length = (uint8_t)forge_random(arena, 64);
     message->pieces = (uint8_t)(forge_random(arena, 2) ? 0 : forge_random(arena, 4));
@@ -97,24 +114,33 @@ void forge_arena(struct arena *arena, bool distinct)
     memcpy(arena->text, "seed", 4);
 }
 
-void forge_spoil(struct arena *arena, struct arena *victim)
+/* There and back, again and again: so one of two looks at the word sees the other value. */
+static void flicker(volatile uint64_t *word, uint64_t difference)
 {
-    unsigned i = (unsigned)forge_random(arena, ARENA_MESSAGES);
-    struct baton_message *message = &victim->messages[forge_random(arena, ARENA_MESSAGES)];
-    volatile uint8_t *byte = (volatile uint8_t *)message + forge_random(arena, sizeof *message);
+    for (unsigned i = 0; i < 32; i++)
+        *word ^= difference;
+}
+
+void forge_spoil(struct arena *arena, struct arena *victim, unsigned messages)
+{
+    unsigned i = (unsigned)forge_random(arena, messages);
+    struct baton_message *message = &victim->messages[i];
+    uint64_t address = forge_address(arena) & ~UINT64_C(7);
 
     switch (forge_random(arena, 4)) {
-    case 0:
-        __atomic_store_n(&victim->pointers[i], (uint64_t)message, __ATOMIC_RELAXED);
+    case 0: /* inline_length */
+        flicker((volatile uint64_t *)message, forge_random(arena, 256) << 40);
         break;
-    case 1:
-        __atomic_store_n(&victim->pointers[i], forge_address(arena), __ATOMIC_RELAXED);
+    case 1: /* pieces */
+        flicker((volatile uint64_t *)message, forge_random(arena, 32) << 48);
         break;
-    case 2:
-        *byte = (uint8_t)forge_random(arena, 256);
+    case 2: /* the page, and perhaps its offset */
+        flicker((volatile uint64_t *)&message->piece[0],
+                forge_page(arena) ^ message->piece[0].page ^
+                    (forge_random(arena, 2) << (32 + forge_random(arena, 16))));
         break;
     default:
-        *(volatile uint32_t *)&message->piece[forge_random(arena, 4)].page = forge_page(arena);
+        flicker(&victim->pointers[i], victim->pointers[i] ^ address);
         break;
     }
 }

@@ -29,8 +29,14 @@ uint64_t forge_address(struct arena *arena);
 /* Fills all that the arena has: messages good and bad, pointers to them and elsewhere, page numbers. */
 void forge_arena(struct arena *arena, bool distinct);
 
-/* Changes one thing in the arena of another thread, which has the kernel look at it right now. */
-void forge_spoil(struct arena *arena, struct arena *victim);
+/* A message as it lies in the hands of a forwarder of frames of 512 or 1514 bytes, but for the page, which may be anybody's. */
+void forge_frame(struct arena *arena, struct baton_message *message);
+
+/*
+ * Changes one thing in the arena of another thread, to and fro, while that has the kernel look at it: in one of its first `messages`
+ * messages, or where its list says that one of them lies.
+ */
+void forge_spoil(struct arena *arena, struct arena *victim, unsigned messages);
 
 /* Number and arguments of one call that returns soon, whatever the kernel makes of it. */
 void forge_call(struct arena *arena, uint64_t *number, uint64_t *args);

@@ -3,8 +3,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#define PATIENCE  UINT64_C(1000000) /* ns between tries */
-#define LEND_MOST 8
+#define PATIENCE       UINT64_C(1000000) /* ns between tries */
+#define LEND_MOST      8
+#define SHIFTED_INLINE 60 /* bytes of what is changed on its way */
+#define SHIFTED_PIECE  100
+
+int64_t baton_call_raw(uint64_t number, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+                       uint64_t a5);
 
 /* ---- To interfaces ---- */
 
@@ -123,6 +128,61 @@ const char *lie_lend(struct arena *arena, int port)
             return "a message could be received to a place in the kernel";
     }
     return NULL;
+}
+
+/* ---- While it looks ---- */
+
+/* A message that adds up; false: there was no page for it. */
+static bool shifted_make(struct baton_message *message)
+{
+    baton_message_init(message, 0);
+    message->inline_length = SHIFTED_INLINE;
+    message->length = SHIFTED_INLINE + SHIFTED_PIECE;
+    message->piece[0].offset = 0;
+    message->piece[0].length = SHIFTED_PIECE;
+    message->pieces = 1;
+    return baton_page_get(&message->piece[0].page, 1) == 1;
+}
+
+/* What was received may be short of nothing that was checked at the send. */
+static bool shifted_good(const struct baton_message *message)
+{
+    uint32_t sum = message->inline_length;
+
+    for (unsigned i = 0; i < message->pieces && i < BATON_PIECES; i++)
+        sum += message->piece[i].length;
+    return message->pieces <= BATON_PIECES &&
+           message->inline_offset + message->inline_length <= BATON_INLINE_BYTES && sum == message->length;
+}
+
+const char *lie_shift(struct arena *arena, int port)
+{
+    struct baton_message got[LIE_SHIFTED], *list[LIE_SHIFTED];
+    uint32_t pages[LIE_SHIFTED];
+    const char *wrong = NULL;
+    unsigned made = 0;
+
+    for (; made < LIE_SHIFTED && shifted_make(&arena->messages[made]); made++) {
+        arena->pointers[made] = (uint64_t)&arena->messages[made];
+        list[made] = &got[made];
+        pages[made] = arena->messages[made].piece[0].page;
+    }
+    if (!made)
+        return NULL;
+    baton_call_raw(BATON_CALL_SEND, (uint64_t)port, (uint64_t)arena->pointers, made, 0, 0, 0);
+    if (forge_random(arena, 2)) {
+        int count = baton_receive_batch(port, list, made, BATON_LEND, BATON_NO_WAIT);
+        for (int i = 0; i < count; i++) {
+            if (!shifted_good(&got[i]))
+                wrong = "a message was changed after it had been checked";
+            baton_message_free(&got[i]);
+        }
+    } else {
+        baton_call_raw(BATON_CALL_RECEIVE, (uint64_t)port, (uint64_t)arena->pointers, made, BATON_LEND, 0, 0);
+    }
+    for (unsigned i = 0; i < made; i++)
+        baton_page_release(&pages[i], 1); /* if it is its own still, or again */
+    return wrong;
 }
 
 /* ---- To the page tables ---- */

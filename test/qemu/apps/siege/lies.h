@@ -24,6 +24,13 @@ unsigned lie_send(struct arena *arena, const char *interface, unsigned count);
  */
 const char *lie_lend(struct arena *arena, int port);
 
+/*
+ * Sends messages of a page each to its own port `port`, by a list that another thread spoils (forge_spoil, of LIE_SHIFTED messages),
+ * and receives them at that place or elsewhere. NULL, or what went wrong: something came that nobody may send.
+ */
+const char *lie_shift(struct arena *arena, int port);
+#define LIE_SHIFTED 4
+
 /* Touches what is not its own: memory, by `number` modulo those that there are. Does not come back. */
 void lie_trespass(unsigned number);
 
