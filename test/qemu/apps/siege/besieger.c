@@ -111,7 +111,7 @@ static void shift(unsigned who)
         if (who & 1)
             forge_spoil(&arenas[who], &arenas[who - 1], LIE_SHIFTED);
         else
-            tell_wrong(lie_shift(&arenas[who], baton_port_find("besieger")));
+            tell_wrong(lie_shift(&arenas[who]));
 }
 
 /* Sends pages that pass by in the traffic, as if it were the one who forwards it. */
@@ -125,7 +125,7 @@ static void steal(unsigned who)
 
 static void lend(unsigned who)
 {
-    tell_wrong(lie_lend(&arenas[who], baton_port_find("besieger")));
+    tell_wrong(lie_lend(&arenas[who]));
 }
 
 static void lie(unsigned who)
@@ -194,6 +194,7 @@ static void obey(const char *text)
         baton_log("WRONG: it may trespass, %u", number);
         return;
     }
+    lie_begin("besieger");
     for (chosen = 0; chosen < ACTS && strcmp(text, acts[chosen].name);)
         chosen++;
     baton_log("begins: %s", chosen < ACTS ? text : "all");

@@ -117,7 +117,7 @@ void forge_arena(struct arena *arena, bool distinct)
 /* There and back, again and again: so one of two looks at the word sees the other value. */
 static void flicker(volatile uint64_t *word, uint64_t difference)
 {
-    for (unsigned i = 0; i < 32; i++)
+    for (unsigned i = 0; i < 256; i++)
         *word ^= difference;
 }
 

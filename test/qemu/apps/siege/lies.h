@@ -6,6 +6,9 @@
 
 #include "test/qemu/apps/siege/forge.h"
 
+/* Finds the ports, with a message to each: before all others but lie_frame, lie_send and lie_trespass. */
+void lie_begin(const char *name);
+
 /*
  * A frame for an interface, that looks as no honest one does: inline data anywhere in the message, up to three pieces of pages anywhere
  * in those, any length; and where the device's header will lie, an order to the device. But its bytes follow a rule that
@@ -20,15 +23,15 @@ unsigned lie_send(struct arena *arena, const char *interface, unsigned count);
 
 /*
  * Asks for messages to be lent, which an isolated service is not to have, and then sends as lent what lies in the kernel. NULL, or
- * what went wrong. `port` is its own.
+ * what went wrong.
  */
-const char *lie_lend(struct arena *arena, int port);
+const char *lie_lend(struct arena *arena);
 
 /*
- * Sends messages of a page each to its own port `port`, by a list that another thread spoils (forge_spoil, of LIE_SHIFTED messages),
+ * Sends messages of a page each to its own port, by a list that another thread spoils (forge_spoil, of LIE_SHIFTED messages),
  * and receives them at that place or elsewhere. NULL, or what went wrong: something came that nobody may send.
  */
-const char *lie_shift(struct arena *arena, int port);
+const char *lie_shift(struct arena *arena);
 #define LIE_SHIFTED 4
 
 /* Touches what is not its own: memory, by `number` modulo those that there are. Does not come back. */
