@@ -64,7 +64,7 @@ def wake(machine, text, answer):
         try:
             return machine.wait_for(answer, 2, since)
         except MachineError:
-            if not machine.running():
+            if not machine.running() or "\npanic: " in machine.console_text():
                 raise
     raise AssertionError(f"the besieger does not hear `{text}`")
 
