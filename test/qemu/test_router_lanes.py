@@ -279,14 +279,16 @@ def test_killed(boot, image, tmp_path):
 @pytest.mark.parametrize("size", [60, 1514])
 @pytest.mark.parametrize("cpus,lanes", [(2, 1), (2, 2), (4, 1), (4, 2)])
 def test_instructions(boot, image, tmp_path, cpus, lanes, size):
-    """At most 1.25 times what a frame costs on one CPU. Of three runs the least: the host's other work makes batches small, and CPUs wait."""
+    """At most 1.25 times what a frame costs on one CPU; in one of three runs: the host's other work makes CPUs wait."""
     file = tmp_path / "router.conf"
     file.write_text(TWO)
     routed = {"initrd": file, "routed": 4, "router": ROUTER[:2]}
     for flow in (["0:1"], BOTH):
         one = instructions(boot, image, 1, 1, size, flow, parallel=False, **routed)
-        turns, runs = ([instructions(boot, image, cpus, lanes, size, flow, parallel=parallel, **routed) for _ in range(3)]
-                       for parallel in (False, True))
-        print(f"{len(flow)} ways, {size} bytes: {one:.0f} with one CPU; {cpus} CPUs, {lanes} lanes: "
-              f"{', '.join(f'{run:.0f}' for run in turns)} in turns, {', '.join(f'{run:.0f}' for run in runs)} in parallel")
-        assert max(min(turns), min(runs)) <= BOUND * one
+        for parallel in (False, True):
+            runs = []
+            while len(runs) < 3 and min(runs, default=9999) > BOUND * one:
+                runs.append(instructions(boot, image, cpus, lanes, size, flow, parallel=parallel, **routed))
+            print(f"{len(flow)} ways, {size} bytes: {one:.0f} with one CPU; {cpus} CPUs, {lanes} lanes, "
+                  f"{'in parallel' if parallel else 'in turns'}: {', '.join(f'{run:.0f}' for run in runs)}")
+            assert min(runs) <= BOUND * one
