@@ -202,10 +202,14 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     if (result)
         page_slot_gain(page, 0);
     uint64_t stray = page_record(page)->mapped & ~page_tables_allowed(page, space);
-    /* It left its set on the way, unseen by its sender, who did not narrow it */
+    /* It left its set on the way, unseen by its sender, who did not narrow it. Whoever of the set had it mapped may have written to it,
+       without a fault: nobody knows every byte */
     if (stray && page_total(page) == 1)
-        state = hull_narrow(state, piece);
+        state = hull_narrow(state_known_by(state, PAGE_NOBODY), piece);
     page_unmap(page, stray, false, 0);
+    /* It stays mapped in its set, where the receiver needs no fault to write to it */
+    if (!result && !stray && page_total(page) == 1 && page_record(page)->mapped)
+        state = state_known_by(state, space->number);
     unmap_flush(); /* so that what is waited for is known */
     /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
        knew before. */
@@ -239,7 +243,9 @@ static __attribute__((noinline)) int receive_any(struct space *space, struct pag
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_ACQUIRE); /* and the record that goes with it */
 
     while (receive_is_plain(space, page, state, trust)) {
-        uint64_t next = state | STATE_OWNER(space->number);
+        /* Mapped in its set: the receiver needs no fault to write to it */
+        uint64_t known = state & STATE_MAPPED ? state_known_by(state, space->number) : state;
+        uint64_t next = known | STATE_OWNER(space->number);
         if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;

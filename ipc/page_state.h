@@ -58,6 +58,12 @@ static inline uint8_t state_filler(uint64_t state)
     return state >> 29 & 63;
 }
 
+/* From now on it is this space that knows every byte, or PAGE_NOBODY: who has a page mapped in a trust set can write to it without a fault. */
+static inline uint64_t state_known_by(uint64_t state, unsigned space)
+{
+    return (state & ~STATE_FILLER(63)) | STATE_FILLER(space);
+}
+
 static inline uint32_t state_total(uint64_t state)
 {
     return state >> 10 & 0xffff;
@@ -285,7 +291,8 @@ static inline bool page_receive_kept(struct cpu *cpu, unsigned space, struct bat
     if (__builtin_expect((state & (STATE_SOLE | STATE_MAPPED | STATE_PENDING)) !=
                                  (STATE_TOTAL(1) | STATE_MAPPED) ||
                              page_record(page)->mapped & ~tables || ledger_noting(cpu) ||
-                             !__atomic_compare_exchange_n(&page->state, &state, state | STATE_OWNER(space),
+                             !__atomic_compare_exchange_n(&page->state, &state,
+                                                          state_known_by(state, space) | STATE_OWNER(space),
                                                           true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
                          0))
         return false;

@@ -173,6 +173,49 @@ static void test_change_while_pages_circulate(void **state)
     assert_true(reaches(1, queued));
 }
 
+/* What a writes to a page that b knew whole, and that a has without a fault, b does not see but for the piece that a sends (page 7). */
+static void written_unseen(uint32_t page)
+{
+    uint8_t *byte = machine_memory(page_phys(page));
+    struct baton_piece piece = {page, PIECE_START, PIECE_BYTES};
+    uint64_t phys;
+
+    assert_int_equal(machine_access(0, IPC_BASE + page * PAGE_SIZE, true, true, &phys), MACHINE_DONE);
+    byte[PIECE_START] = byte[3000] = 0x5a;
+    machine_run_on(2);
+    policy_change(POLICY_DASH, TLB_IPI);
+    hand_over(0, a, 1, b, piece);
+    use(1, b, page);
+    assert_int_equal(byte[PIECE_START], 0x5a);
+    assert_int_equal(byte[3000], 0);
+    conserved();
+}
+
+static void test_pooled_page_is_known_by_who_has_it(void **state)
+{
+    (void)state;
+    begin_with(POLICY_PATH);
+    uint32_t page = got(0, a);
+    use(0, a, page);
+    hand_over(0, a, 1, b, whole(page));
+    use(1, b, page);
+    assert_int_equal(page_release(b, page), 0);
+    assert_int_equal(got(0, a), page);
+    written_unseen(page);
+}
+
+static void test_passed_page_is_known_by_who_has_it(void **state)
+{
+    (void)state;
+    begin_with(POLICY_PATH);
+    uint32_t page = got(0, a);
+    use(0, a, page);
+    hand_over(0, a, 1, b, whole(page));
+    use(1, b, page);
+    hand_over(1, b, 0, a, whole(page));
+    written_unseen(page);
+}
+
 static void test_member_leaves(void **state)
 {
     (void)state;
@@ -325,6 +368,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_device_is_outside),
     cmocka_unit_test(test_only_with_path),
     cmocka_unit_test(test_change_while_pages_circulate),
+    cmocka_unit_test(test_pooled_page_is_known_by_who_has_it),
+    cmocka_unit_test(test_passed_page_is_known_by_who_has_it),
     cmocka_unit_test(test_member_leaves),
     cmocka_unit_test(test_member_dies),
     cmocka_unit_test(test_names),
