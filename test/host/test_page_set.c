@@ -6,14 +6,21 @@
 
 /* ---- Inside ---- */
 
-static void test_stays_mapped_inside(void **state)
+/* A page of b's, which a had before: both use it, and it stays mapped for both. */
+static uint32_t used_by_both(void)
 {
-    (void)state;
     begin_with(POLICY_PATH);
     uint32_t page = got(0, a);
     use(0, a, page);
     hand_over(0, a, 1, b, whole(page));
     use(1, b, page);
+    return page;
+}
+
+static void test_stays_mapped_inside(void **state)
+{
+    (void)state;
+    uint32_t page = used_by_both();
     assert_true(reaches(0, page)); /* shared memory, as is said */
     uint64_t before = unmaps(), maps = counter(COUNT_PAGES_MAPPED);
     for (unsigned i = 0; i < 10; i++) {
@@ -93,11 +100,7 @@ static void test_leaves_every_table(void **state)
     struct baton_piece part;
 
     (void)state;
-    begin_with(POLICY_PATH);
-    uint32_t page = got(0, a);
-    use(0, a, page);
-    hand_over(0, a, 1, b, whole(page));
-    use(1, b, page);
+    uint32_t page = used_by_both();
     memset(machine_memory(page_phys(page)), 0x5a, PAGE_SIZE);
     part = (struct baton_piece){page, PIECE_START, PIECE_BYTES};
     hand_over(1, b, 3, c, part);
@@ -194,11 +197,7 @@ static void written_unseen(uint32_t page)
 static void test_pooled_page_is_known_by_who_has_it(void **state)
 {
     (void)state;
-    begin_with(POLICY_PATH);
-    uint32_t page = got(0, a);
-    use(0, a, page);
-    hand_over(0, a, 1, b, whole(page));
-    use(1, b, page);
+    uint32_t page = used_by_both();
     assert_int_equal(page_release(b, page), 0);
     assert_int_equal(got(0, a), page);
     written_unseen(page);
@@ -207,11 +206,7 @@ static void test_pooled_page_is_known_by_who_has_it(void **state)
 static void test_passed_page_is_known_by_who_has_it(void **state)
 {
     (void)state;
-    begin_with(POLICY_PATH);
-    uint32_t page = got(0, a);
-    use(0, a, page);
-    hand_over(0, a, 1, b, whole(page));
-    use(1, b, page);
+    uint32_t page = used_by_both();
     hand_over(1, b, 0, a, whole(page));
     written_unseen(page);
 }
