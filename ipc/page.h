@@ -30,7 +30,8 @@
  *   8. CACHED is set when a translation is made and cleared when the page is given to a device to fill: a
  * page without it needs no cache maintenance before DMA.
  *   9. Inside a trust set (spaces with the same space->trusts) a page keeps its translations while it goes from hand to hand:
- * that is shared memory. Sent to anybody else, or freed, it is unmapped from every table that has it.
+ * that is shared memory. Sent to anybody else, or freed, it is unmapped from every table that has it. What is on its way when the
+ * set ends arrives as far as it was sent (7), and mapped nowhere.
  *
  * Which unmap a page gets when its last ownership in a space goes (DASH 3.4, figure 3): none when it is not mapped there, or the
  * sender is the kernel; else, on this CPU alone, synchronous (A); of a shared page, slow (B); with the sender's `trusted` flag,

@@ -98,8 +98,7 @@ static int send_locked(struct space *space, struct page *page, const struct bato
        device too, which maps nothing, and for the owners of a duplicate, who share the page whole. */
     if (!result && !hull_allows(state, piece, duplicate || shared ? NULL : to))
         state = page_reveal(page, state, space->number, page->used == 1);
-    /* Who has the page mapped already, in a trust set, sees all of it, and may write all of it */
-    if (!result && !duplicate && !shared && !(how & LOSE_KEEP && page_record(page)->mapped))
+    if (!result && !duplicate && !shared)
         state = hull_narrow(state, piece);
     if (!result)
         result = slot_hand_over(page, slot, shared, how, duplicate);
@@ -117,8 +116,7 @@ static int send_locked(struct space *space, struct page *page, const struct bato
 /* The word after a hand-over that unmaps nothing: the kernel (owner 0) is written over the owner. What is pending stays. */
 static uint64_t sent_state(uint64_t state, const struct baton_piece *piece)
 {
-    /* Who has the page mapped, in a trust set, sees all of it: see send_locked */
-    uint64_t next = (state & STATE_MAPPED ? state : hull_narrow(state, piece)) & ~STATE_OWNER(63);
+    uint64_t next = hull_narrow(state, piece) & ~STATE_OWNER(63);
 
     return seed(SEED_PENDING_LOST) ? next & ~STATE_PENDING : next;
 }
@@ -191,6 +189,23 @@ static bool returns_early(const struct space *space, const struct page *page, ui
     return !whole && space->table && page_record(page)->tables & table_bit(space->table);
 }
 
+/* What is mapped of a page that the space owns from now on. Lock held; returns the new state. */
+static uint64_t receive_mapped(const struct space *space, struct page *page, uint64_t state)
+{
+    uint64_t mapped = page_record(page)->mapped;
+
+    if (page_total(page) > 1) {
+        page_unmap(page, mapped & ~page_tables_allowed(page, space), false, 0);
+        return state;
+    }
+    if (!(mapped & ~__atomic_load_n(&space->trusts, __ATOMIC_RELAXED)))
+        return mapped ? state_kept_by(state, space->number) : state;
+    /* It left its set on the way. In the receiver's own table too it would be mapped whole, and not as far as it was sent. Whoever of the
+       set had it mapped may have written to it, without a fault: nobody knows every byte */
+    page_unmap(page, mapped, false, 0);
+    return (state & ~STATE_FILLER(63)) | STATE_FILLER(PAGE_NOBODY);
+}
+
 static int receive_locked(struct space *space, struct page *page, struct baton_piece *piece, bool trust)
 {
     uint64_t state = page_lock(page);
@@ -201,15 +216,7 @@ static int receive_locked(struct space *space, struct page *page, struct baton_p
     int result = page_slot_gain(page, space->number);
     if (result)
         page_slot_gain(page, 0);
-    uint64_t stray = page_record(page)->mapped & ~page_tables_allowed(page, space);
-    /* It left its set on the way, unseen by its sender, who did not narrow it. Whoever of the set had it mapped may have written to it,
-       without a fault: nobody knows every byte */
-    if (stray && page_total(page) == 1)
-        state = hull_narrow(state_known_by(state, PAGE_NOBODY), piece);
-    page_unmap(page, stray, false, 0);
-    /* It stays mapped in its set, where the receiver needs no fault to write to it */
-    if (!result && !stray && page_total(page) == 1 && page_record(page)->mapped)
-        state = state_known_by(state, space->number);
+    state = receive_mapped(space, page, state);
     unmap_flush(); /* so that what is waited for is known */
     /* The paper's figure 3C: who does not trust waits until nobody can write any more. Who can only read (3B) reads what it
        knew before. */
@@ -243,8 +250,7 @@ static __attribute__((noinline)) int receive_any(struct space *space, struct pag
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_ACQUIRE); /* and the record that goes with it */
 
     while (receive_is_plain(space, page, state, trust)) {
-        /* Mapped in its set: the receiver needs no fault to write to it */
-        uint64_t known = state & STATE_MAPPED ? state_known_by(state, space->number) : state;
+        uint64_t known = state & STATE_MAPPED ? state_kept_by(state, space->number) : state;
         uint64_t next = known | STATE_OWNER(space->number);
         if (!__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))

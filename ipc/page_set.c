@@ -107,11 +107,8 @@ unsigned page_set_take(const struct space *space, unsigned owner, uint32_t *page
         __atomic_store_n(&set->count, set->count - 1, __ATOMIC_RELAXED);
     }
     spin_unlock(&set->lock);
-    /* Who has it mapped sees all of it: the hull is the whole page, and stays so. He can also write all of it, and no fault tells: from now
-       on it is he who knows every byte, and no longer who had it last */
     for (unsigned i = 0; i < taken; i++)
-        page_take_over(pages[i], owner, STATE_CACHED | STATE_MAPPED | STATE_HULL(8191, 8191),
-                       STATE_FILLER(owner));
+        page_take_over(pages[i], owner, STATE_CACHED | STATE_MAPPED, state_kept_by(0, owner));
     return taken;
 }
 

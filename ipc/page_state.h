@@ -58,10 +58,14 @@ static inline uint8_t state_filler(uint64_t state)
     return state >> 29 & 63;
 }
 
-/* From now on it is this space that knows every byte, or PAGE_NOBODY: who has a page mapped in a trust set can write to it without a fault. */
-static inline uint64_t state_known_by(uint64_t state, unsigned space)
+/*
+ * Of a page that stays mapped in the trust set of the space, which has it from now on: who has it mapped sees all of it, whatever the
+ * message carried, and can write to all of it, and no fault tells. So from now on it is this space that knows every byte.
+ */
+static inline uint64_t state_kept_by(uint64_t state, unsigned space)
 {
-    return (state & ~STATE_FILLER(63)) | STATE_FILLER(space);
+    return (state & ~(STATE_FILLER(63) | STATE_HULL(8191, 8191))) | STATE_FILLER(space) |
+           STATE_HULL(0, BATON_PAGE_BYTES);
 }
 
 static inline uint32_t state_total(uint64_t state)
@@ -259,7 +263,8 @@ void page_slot_lose(struct page *page, struct slot *slot, bool shared, unsigned 
 
 /*
  * The same inside a trust set, of which `tables` are the translation tables (space->trusts), for a page that some of them have
- * mapped: it stays so, and whoever has it mapped may have written all of it, so nothing is narrowed.
+ * mapped: it stays so. It is narrowed all the same: the set may end before the page arrives, and then the piece is all that is to be
+ * seen of it (state_kept_by).
  */
 static inline bool page_send_kept(struct cpu *cpu, unsigned space, const struct baton_piece *piece,
                                   uint64_t tables)
@@ -269,11 +274,15 @@ static inline bool page_send_kept(struct cpu *cpu, unsigned space, const struct 
     if (__builtin_expect(piece->page >= page_table_count, 0))
         return false;
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_RELAXED);
+    uint32_t start = piece->offset & BATON_PIECE_OFFSET_MASK;
+    uint64_t next =
+        (state & ~(STATE_HULL(8191, 8191) | STATE_OWNER(63))) | STATE_HULL(start, start + piece->length);
     if (__builtin_expect(
-            (state & (STATE_SOLE | STATE_MAPPED)) != (STATE_OWNER(space) | STATE_TOTAL(1) | STATE_MAPPED) ||
+            (state & (STATE_SOLE | STATE_MAPPED | STATE_HULL(8191, 8191))) !=
+                    (STATE_OWNER(space) | STATE_TOTAL(1) | STATE_MAPPED | STATE_HULL(0, BATON_PAGE_BYTES)) ||
                 page_record(page)->mapped & ~tables || ledger_noting(cpu) || seed(SEED_PENDING_LOST) ||
-                !__atomic_compare_exchange_n(&page->state, &state, state & ~STATE_OWNER(63), true,
-                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
+                !__atomic_compare_exchange_n(&page->state, &state, next, true, __ATOMIC_ACQ_REL,
+                                             __ATOMIC_RELAXED),
             0))
         return false;
     page_note_giver(page, space);
@@ -292,7 +301,7 @@ static inline bool page_receive_kept(struct cpu *cpu, unsigned space, struct bat
                                  (STATE_TOTAL(1) | STATE_MAPPED) ||
                              page_record(page)->mapped & ~tables || ledger_noting(cpu) ||
                              !__atomic_compare_exchange_n(&page->state, &state,
-                                                          state_known_by(state, space) | STATE_OWNER(space),
+                                                          state_kept_by(state, space) | STATE_OWNER(space),
                                                           true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
                          0))
         return false;

@@ -79,7 +79,6 @@ static bool deferred(unsigned domain)
 /* ---- Trust sets (page 9) ---- */
 
 uint8_t trust_set[SPACES_MAX];
-unsigned policy_number = 1;
 
 uint64_t domains_trusted(const struct space *space)
 {
@@ -327,9 +326,6 @@ static void send_narrow(const struct space *space, const struct baton_piece *pie
     transit->visible = grains_known(ref, domain_of(space));
     if (transit->duplicate || ref->total > 1)
         return;
-    /* Who may have it mapped already sees all of it */
-    transit->all = stays_in_set(piece->page, space, transit->to) ? transit->visible : 0;
-    transit->trusted = transit->all ? policy_number : 0;
     transit->visible &= grains_of(piece);
     ref->kept &= grains_of(piece);
 }
@@ -394,16 +390,11 @@ int do_receive(struct space *space, struct transit *transit, bool trust)
     expect("receive", space, page, result, 0);
     lose(page, 0, false, false);
     gain(page, space->number);
-    /* It leaves its set here, unseen by its sender: only what the message shows has to stay */
-    if (ref->lingers & ~domains_trusted(space) && ref->total == 1)
-        ref->kept &= grains_of(&transit->piece);
     lingering_end(page, ~domains_trusted(space), false);
     if (!trust)
         windows_end_writers(page);
     set_learn(page);
     grains_learn(ref, transit->visible, domain_of(space));
-    if (space == transit->to || domains_trusted(transit->to) & UINT64_C(1) << domain_number(space))
-        grains_learn(ref, transit->all, domain_of(space));
     if (!!(transit->piece.offset & BATON_PIECE_READ_ONLY) != (ref->total > 1))
         machine_fail("page %u arrives with READ_ONLY wrong: %u ownerships", page, ref->total);
     check_page(page);
@@ -443,7 +434,6 @@ void do_policy(uint32_t which, uint32_t mode)
     bool other = which != policy_now();
 
     policy_change(which, mode);
-    policy_number++;
     for (uint32_t page = 0; other && page < page_total; page++) {
         note(page, "policy", NULL, which);
         if (!reference[page].total)
@@ -460,7 +450,6 @@ void do_die(struct space *space)
     bool open = domains_trusted(space);
 
     page_set_member_died(space);
-    policy_number++;
     for (uint32_t page = 0; open && page < page_total; page++) {
         if (!reference[page].total)
             lingering_end(page, domain, true);

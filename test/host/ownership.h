@@ -41,13 +41,9 @@ extern uint8_t trust_set[SPACES_MAX];
 struct transit {
     struct baton_piece piece;
     uint64_t visible;
-    uint64_t all;           /* what more the receiver may see, when it was sent inside a trust set */
     const struct space *to; /* for whom it was sent; NULL: for a device, or nobody knows */
     bool duplicate;
-    unsigned trusted; /* not 0: sent inside a trust set, with all that its page holds; when */
 };
-/* Counts policies and deaths: who receives later what was sent inside a set must be whom it was for, or dies with it. */
-extern unsigned policy_number;
 
 /* A machine with `pages` IPC pages in its highest memory and the spaces that the test will create. */
 void ownership_init(uint64_t seed, uint32_t pages, unsigned asid_bits);

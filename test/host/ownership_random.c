@@ -160,8 +160,6 @@ static void op_receive(void)
     struct space *receiver = taken.to && machine_random(8) ? space_at(taken.to->number) : running[cpu];
     bool trust = machine_random(2);
 
-    if (taken.trusted && taken.trusted != policy_number)
-        receiver = space_at(taken.to->number);
     if (do_receive(receiver, &taken, trust))
         transits[transit_count++] = taken;
     else if (machine_random(4) == 0)

@@ -2,6 +2,7 @@
  * ipc/page_set.h, rule by rule, on the machine whose TLBs keep whatever they may: what stays mapped inside a trust set, and that
  * nothing does outside of it or after it.
  */
+#include "core/irq.h"
 #include "test/host/set_cases.h"
 
 /* ---- Inside ---- */
@@ -211,6 +212,104 @@ static void test_passed_page_is_known_by_who_has_it(void **state)
     written_unseen(page);
 }
 
+/* A part of a page that both have mapped is on its way from a to b; what a has written beside it. */
+static struct baton_piece part_under_way(void)
+{
+    uint32_t page = used_by_both();
+    uint8_t *byte = machine_memory(page_phys(page));
+    struct baton_piece piece = {page, PIECE_START, PIECE_BYTES};
+
+    hand_over(1, b, 0, a, whole(page));
+    byte[PIECE_START] = byte[3000] = 0x5a;
+    machine_run_on(0);
+    assert_int_equal(page_send(a, &piece, 0, b), 0);
+    unmap_flush();
+    return piece;
+}
+
+/* b has the page, and of what a wrote the piece alone. */
+static void only_part_arrived(uint32_t page)
+{
+    const uint8_t *byte = machine_memory(page_phys(page));
+
+    assert_false(reaches(0, page));
+    assert_false(reaches(1, page));
+    use(1, b, page);
+    assert_int_equal(byte[PIECE_START], 0x5a);
+    assert_int_equal(byte[3000], 0);
+    conserved();
+}
+
+/* The set ends, or the receiver is taken out of it, while a piece is on its way: it gets what it was sent, and no more (page 3, 7). */
+static void test_end_leaves_the_piece(void **state)
+{
+    (void)state;
+    struct baton_piece piece = part_under_way();
+    machine_run_on(2);
+    policy_change(POLICY_DASH, TLB_IPI);
+    machine_run_on(1);
+    assert_int_equal(page_receive(b, &piece, false), 0);
+    only_part_arrived(piece.page);
+}
+
+static void test_leaving_leaves_the_piece(void **state)
+{
+    (void)state;
+    struct baton_piece piece = part_under_way();
+    machine_run_on(2);
+    page_sets_close();
+    assert_int_equal(page_set_join(b, NULL), 0);
+    page_sets_open(POLICY_PATH);
+    machine_run_on(1);
+    assert_int_equal(page_receive(b, &piece, true), 0);
+    only_part_arrived(piece.page);
+}
+
+static struct baton_piece received_at_end;
+
+/* What CPU 1 does when it is rung by the CPU that ends the set, which has not looked at the pages yet. */
+static void receive_when_rung(void *argument)
+{
+    unmap_ipi(argument);
+    if (cpu_number() != 1 || !received_at_end.length)
+        return;
+    assert_true(reaches(1, received_at_end.page));
+    assert_int_equal(page_receive(b, &received_at_end, false), 0);
+    received_at_end.length = 0;
+    only_part_arrived(received_at_end.page);
+}
+
+static void test_received_while_the_set_ends(void **state)
+{
+    (void)state;
+    received_at_end = part_under_way();
+    irq_register(IPI_UNMAP, receive_when_rung, NULL, 0);
+    machine_run_on(2);
+    policy_change(POLICY_DASH, TLB_IPI);
+    assert_int_equal(received_at_end.length, 0);
+    assert_true(reaches(1, received_at_end.page));
+}
+
+/* Inside the set all of the page stays with who has it mapped, also when the piece does not arrive after all. */
+static void test_inside_nothing_is_narrowed(void **state)
+{
+    (void)state;
+    struct baton_piece piece = part_under_way();
+    uint8_t *byte = machine_memory(page_phys(piece.page));
+    uint64_t scrubs = counter(COUNT_PAGES_SCRUBBED);
+
+    machine_run_on(0);
+    assert_int_equal(page_receive(a, &piece, true), 0);
+    hand_over(0, a, 1, b, piece);
+    policy_change(POLICY_DASH, TLB_IPI);
+    assert_int_equal(byte[3000], 0x5a);
+    hand_over(1, b, 3, c, whole(piece.page));
+    use(3, c, piece.page);
+    assert_int_equal(byte[3000], 0x5a);
+    assert_int_equal(counter(COUNT_PAGES_SCRUBBED), scrubs);
+    conserved();
+}
+
 static void test_member_leaves(void **state)
 {
     (void)state;
@@ -365,6 +464,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_change_while_pages_circulate),
     cmocka_unit_test(test_pooled_page_is_known_by_who_has_it),
     cmocka_unit_test(test_passed_page_is_known_by_who_has_it),
+    cmocka_unit_test(test_end_leaves_the_piece),
+    cmocka_unit_test(test_leaving_leaves_the_piece),
+    cmocka_unit_test(test_received_while_the_set_ends),
+    cmocka_unit_test(test_inside_nothing_is_narrowed),
     cmocka_unit_test(test_member_leaves),
     cmocka_unit_test(test_member_dies),
     cmocka_unit_test(test_names),
