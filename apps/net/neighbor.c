@@ -148,15 +148,15 @@ static void list_move(struct neighbors *table, struct neighbor *entry, enum kind
 
 /* ---- Packets that wait ---- */
 
-/* Takes the oldest packet of an entry out; returns its slot, which is still in use. */
-static uint32_t slot_take(struct neighbors *table, struct neighbor *entry)
+/* Takes the packet behind slot `before` of an entry, or the oldest, out; returns its slot, which is still in use. */
+static uint32_t slot_take(struct neighbors *table, struct neighbor *entry, uint32_t before)
 {
-    uint32_t index = entry->first;
+    uint32_t *link = before ? &table->slots[before].next : &entry->first, index = *link;
 
-    entry->first = table->slots[index].next;
-    if (!entry->first)
-        entry->last = 0;
-    entry->waiting--;
+    *link = table->slots[index].next;
+    if (entry->last == index)
+        entry->last = before;
+    entry->waiting -= table->slots[index].asker == 0;
     table->waiting--;
     return index;
 }
@@ -181,13 +181,13 @@ static void slot_drop(struct neighbors *table, uint32_t index, unsigned interfac
 static void queue_drop(struct neighbors *table, struct neighbor *entry, enum drop reason)
 {
     while (entry->first)
-        slot_drop(table, slot_take(table, entry), entry->interface, reason);
+        slot_drop(table, slot_take(table, entry, 0), entry->interface, reason);
 }
 
 static void queue_send(struct neighbors *table, struct neighbor *entry)
 {
     while (entry->first) {
-        uint32_t index = slot_take(table, entry);
+        uint32_t index = slot_take(table, entry, 0);
         void *packet = table->slots[index].packet;
         slot_free(table, index);
         table->calls->send(table->context, entry->interface, entry->link, packet);
@@ -206,43 +206,59 @@ static void drops_tell(struct neighbors *table)
     }
 }
 
-/*
- * A slot for one more packet of an entry, at the cost of the packet that waits longest. 0: none is to be had, which happens
- * only while `drop` is running, or when those that wait longest have nothing to drop.
- */
-static uint32_t slot_get(struct neighbors *table, struct neighbor *entry)
+/* The oldest packet of an entry, or the question of that asker, is dropped. False: there is none. */
+static bool oldest_drop(struct neighbors *table, struct neighbor *entry, uint8_t asker)
 {
-    struct neighbor *victim = entry;
+    uint32_t before = 0;
 
-    if (entry->waiting < table->limits.waiting_each) {
-        victim = NULL;
-        if (table->waiting == table->limits.waiting) {
-            victim = &table->entries[table->kind[KIND_WAITING].oldest];
-            for (unsigned i = 0; i < 8 && !victim->first && victim->newer; i++)
-                victim = &table->entries[victim->newer];
-            if (!victim->first)
-                return 0;
+    for (uint32_t index = entry->first; index; before = index, index = table->slots[index].next)
+        if (table->slots[index].asker == asker) {
+            slot_drop(table, slot_take(table, entry, before), entry->interface, DROP_WAITING_FULL);
+            return true;
         }
-    }
-    if (victim)
-        slot_drop(table, slot_take(table, victim), victim->interface, DROP_WAITING_FULL);
+    return false;
+}
+
+/* Of all that wait, what waits longest is dropped. False: those that wait longest have nothing to drop. */
+static bool any_drop(struct neighbors *table)
+{
+    struct neighbor *victim = &table->entries[table->kind[KIND_WAITING].oldest];
+
+    for (unsigned i = 0; i < 8 && !victim->first && victim->newer; i++)
+        victim = &table->entries[victim->newer];
+    if (!victim->first)
+        return false;
+    slot_drop(table, slot_take(table, victim, 0), victim->interface, DROP_WAITING_FULL);
+    return true;
+}
+
+/*
+ * A slot for one more packet of an entry, at the cost of the one that waits longest; or for a question, at the cost of the one that
+ * its asker has there. 0: none is to be had, which happens only while `drop` is running, or when nothing can be dropped.
+ */
+static uint32_t slot_get(struct neighbors *table, struct neighbor *entry, uint8_t asker)
+{
+    bool room = asker || entry->waiting < table->limits.waiting_each;
+    bool dropped = (asker || !room) && oldest_drop(table, entry, asker);
+
+    if (!dropped && (!room || (table->waiting == table->limits.waiting && !any_drop(table))))
+        return 0;
     uint32_t index = table->slots_free;
     if (index)
         table->slots_free = table->slots[index].next;
     return index;
 }
 
-static bool queue_append(struct neighbors *table, struct neighbor *entry, void *packet)
+static bool queue_append(struct neighbors *table, struct neighbor *entry, void *packet, uint8_t asker)
 {
-    uint32_t index = slot_get(table, entry);
+    uint32_t index = slot_get(table, entry, asker);
 
     if (!index)
         return false;
-    table->slots[index].packet = packet;
-    table->slots[index].next = 0;
+    table->slots[index] = (struct neighbor_slot){.packet = packet, .asker = asker};
     *(entry->last ? &table->slots[entry->last].next : &entry->first) = index;
     entry->last = index;
-    entry->waiting++;
+    entry->waiting += asker == 0;
     table->waiting++;
     return true;
 }
@@ -375,8 +391,8 @@ uint64_t neighbor_link(struct neighbors *table, unsigned interface, struct addre
     return entry->link;
 }
 
-void neighbor_wait(struct neighbors *table, unsigned interface, struct address6 address, void *packet,
-                   uint64_t now_ns)
+void neighbor_question(struct neighbors *table, unsigned interface, struct address6 address, void *packet,
+                       uint8_t asker, uint64_t now_ns)
 {
     struct neighbor *entry = find(table, interface, address);
 
@@ -395,9 +411,15 @@ void neighbor_wait(struct neighbors *table, unsigned interface, struct address6 
     }
     if (entry->state != NEIGHBOR_WAITING)
         table->calls->send(table->context, interface, entry->link, packet);
-    else if (!queue_append(table, entry, packet))
+    else if (!queue_append(table, entry, packet, asker))
         table->calls->drop(table->context, interface, packet, DROP_WAITING_FULL);
     drops_tell(table);
+}
+
+void neighbor_wait(struct neighbors *table, unsigned interface, struct address6 address, void *packet,
+                   uint64_t now_ns)
+{
+    neighbor_question(table, interface, address, packet, 0, now_ns);
 }
 
 /* ---- What stations say ---- */

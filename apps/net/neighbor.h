@@ -87,8 +87,8 @@ struct neighbor {
     uint64_t until_ns; /* when the state ends, or the next request is due */
     uint32_t chain;    /* next of the same bucket, or of the free ones; 0: none */
     uint32_t older, newer;
-    uint32_t first, last; /* packets that wait */
-    uint16_t waiting;
+    uint32_t first, last; /* what waits */
+    uint16_t waiting;     /* packets of that: questions do not count */
     uint8_t interface, state, kind, tries;
 };
 
@@ -99,7 +99,7 @@ struct neighbor_kind {
 struct neighbor_slot {
     void *packet;
     uint32_t next;
-    uint8_t interface, reason;
+    uint8_t interface, reason, asker; /* 0: no question, a packet */
 };
 
 #define NEIGHBOR_KINDS 5 /* waiting, failed, heard of, known, static */
@@ -115,7 +115,7 @@ struct neighbors {
         dropped; /* `dropped`: the first of the slots that `drop` is still to be called for */
     uint64_t seed;
     struct neighbor_kind kind[NEIGHBOR_KINDS];
-    uint32_t waiting;      /* packets */
+    uint32_t waiting;      /* packets, and questions */
     uint64_t contradicted; /* messages that named another link-layer address than what is believed */
     uint64_t refused;      /* stations for which there was no room */
     uint64_t changes; /* grows whenever a link-layer address that neighbor_link has told is no longer right */
@@ -143,6 +143,14 @@ uint64_t neighbor_link(struct neighbors *table, unsigned interface, struct addre
 /* Gives a packet to the table, to wait for the station; may call `ask`, and `drop` for this packet or another. */
 void neighbor_wait(struct neighbors *table, unsigned interface, struct address6 address, void *packet,
                    uint64_t now_ns);
+
+/*
+ * As neighbor_wait, but what waits is another table's question, which `send` or `drop` answers; `asker`, 1 and up, says whose. An
+ * asker who asks again takes back what he asked before. Packets do not push questions out: who asked for many packets would
+ * wait until he asks again, when the station has answered long ago.
+ */
+void neighbor_question(struct neighbors *table, unsigned interface, struct address6 address, void *question,
+                       uint8_t asker, uint64_t now_ns);
 
 /* A message of ARP or ND named a station's link-layer address (not 0, no group). May call `ask`, `send` and `drop`. */
 void neighbor_heard(struct neighbors *table, unsigned interface, struct address6 address, uint64_t link,

@@ -111,7 +111,7 @@ static void question_take(struct baton_message *message)
     struct question question;
 
     memcpy(&question, message->data + message->inline_offset, sizeof question);
-    (question.six ? question6 : question4)(message, question.interface, question.address);
+    (question.six ? question6 : question4)(message, question.interface, question.address, question.asker);
 }
 
 static void answer_take(struct baton_message *message)
@@ -207,8 +207,6 @@ static struct neighbor_limits neighbor_limits_of_lane(void)
         limits.reachable_ns = LANE_KNOWN_NS;
         limits.retry_ns = 2 * TICK_NS;
         limits.tries = 8;
-    } else {
-        limits.waiting_each += lane_count - 1; /* and a question of each lane */
     }
     return limits;
 }

@@ -8,7 +8,7 @@
  * What lanes need from each other goes by messages, for which the appliance has a wire from the router to itself, and which are known
  * by their source: so the router is the first row of the appliance's table. These messages are
  *   a frame     any lane to lane 0: ARP and neighbour discovery, looked at and found good
- *   a question  any lane to lane 0: which link-layer address has this neighbour? It waits in lane 0's table as a packet would
+ *   a question  any lane to lane 0: which link-layer address has this neighbour? It waits in lane 0's table (neighbor_question)
  *   an answer   lane 0 to who asked: this one, or none
  * A lane asks when it meets a neighbour, and again while it uses him, every LANE_KNOWN_NS at least: so lane 0's table sees who is in
  * use, and a lane's own table (apps/net/neighbor.h) hears what has become of him. It goes on using what it was told meanwhile.
@@ -150,8 +150,8 @@ bool lane_received(struct baton_message *message);
 /* ---- Their ends of questions: resolve.c and resolve6.c ---- */
 
 /* Another lane asks; the question is kept, answered, or done with. */
-void question4(struct baton_message *question, unsigned interface, struct address6 address);
-void question6(struct baton_message *question, unsigned interface, struct address6 address);
+void question4(struct baton_message *question, unsigned interface, struct address6 address, uint8_t asker);
+void question6(struct baton_message *question, unsigned interface, struct address6 address, uint8_t asker);
 
 /* Lane 0 has answered. */
 void answer4(unsigned interface, struct address6 address, uint64_t link);

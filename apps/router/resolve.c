@@ -107,7 +107,7 @@ uint64_t resolve4(unsigned interface, uint32_t next, struct baton_message *messa
 
 /* ---- Questions of other lanes, and answers to this one's ---- */
 
-void question4(struct baton_message *question, unsigned interface, struct address6 address)
+void question4(struct baton_message *question, unsigned interface, struct address6 address, uint8_t asker)
 {
     uint64_t link = neighbor_link(&lane->neighbors4.table, interface, address, lane->now);
     struct baton_message *kept = link ? NULL : router_keep(question);
@@ -115,7 +115,7 @@ void question4(struct baton_message *question, unsigned interface, struct addres
     if (link)
         lane_answer(question, link);
     else if (kept)
-        neighbor_wait(&lane->neighbors4.table, interface, address, kept, lane->now);
+        neighbor_question(&lane->neighbors4.table, interface, address, kept, asker, lane->now);
     else
         router_discard(question);
     changes_note();

@@ -125,7 +125,7 @@ uint64_t resolve6(const struct hop6 *hop, struct baton_message *message, unsigne
 
 /* ---- Questions of other lanes, and answers to this one's ---- */
 
-void question6(struct baton_message *question, unsigned interface, struct address6 address)
+void question6(struct baton_message *question, unsigned interface, struct address6 address, uint8_t asker)
 {
     uint64_t link = neighbor_link(&lane->neighbors6.table, interface, address, lane->now);
     struct baton_message *kept = link ? NULL : router_keep(question);
@@ -133,7 +133,7 @@ void question6(struct baton_message *question, unsigned interface, struct addres
     if (link)
         lane_answer(question, link);
     else if (kept)
-        neighbor_wait(&lane->neighbors6.table, interface, address, kept, lane->now);
+        neighbor_question(&lane->neighbors6.table, interface, address, kept, asker, lane->now);
     else
         router_discard(question);
     changes_note();

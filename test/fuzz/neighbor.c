@@ -57,7 +57,7 @@ static void call(uint8_t what, uint8_t who, uint8_t how, uint64_t *now)
     if (what % 4 == 0) {
         if (!neighbor_link(&table, 0, address, *now)) {
             waiting++;
-            neighbor_wait(&table, 0, address, malloc(1), *now);
+            neighbor_question(&table, 0, address, malloc(1), what >> 4 & 3, *now); /* of nobody: a packet */
         }
     } else if (what % 4 == 3) {
         neighbors_tick(&table, *now);

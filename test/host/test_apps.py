@@ -41,7 +41,7 @@ def test_net_ipv4(build, run_program):
     run_program(build.host("test_net_ipv4"))
 
 
-NET = {"route": "test_route", "neighbor": "test_neighbor", "config": "test_config"}
+NET = {"route": "test_route", "neighbor": "test_neighbor", "neighbor-questions": "test_neighbor_questions", "config": "test_config"}
 
 
 @named("host-net-{unit}")
