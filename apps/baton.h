@@ -17,9 +17,8 @@
  *   2. A service owns a message that it made (init, alloc, duplicate) or received, until it sends or frees
  *      it.
  *   3. After a successful send the message belongs to the port; the struct is scrap, ready for init, alloc or
- *      receive. After a failed send it still belongs to the sender, unchanged. (But if it named only a part of a page that the
- *      sender has not touched since it came, the rest of that page may read as zero from then on: who sends parts of what it
- *      received looks at it first, or sends a duplicate.)
+ *      receive. After a failed send it still belongs to the sender, unchanged, and so do its pages, also what a message that
+ *      names a part of a page leaves out. (But for a page that ten others have come to own since: that ownership is lost.)
  *   4. With BATON_DUPLICATE a duplicate goes, and the sender keeps its own: its pages are read-only to all
  *      from then on.
  *   5. A message is used by one thread at a time. Everything else here may be called by all threads at once.

@@ -160,7 +160,7 @@ static int piece_send(struct space *from, struct baton_piece *piece, struct bato
 static void originals_return(struct space *from, struct message *original, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
-        if (page_receive(from, &original->abi.piece[i], true)) /* ten others came to own it meanwhile */
+        if (page_take_back(from, &original->abi.piece[i])) /* ten others came to own it meanwhile */
             page_release(space_at(0), original->abi.piece[i].page);
 }
 

@@ -111,6 +111,12 @@ int page_send(struct space *space, const struct baton_piece *piece, unsigned fla
  */
 int page_receive(struct space *space, struct baton_piece *piece, bool trust);
 
+/*
+ * A send that could not be made after all: the kernel's ownership of a page, in a message that is its sender's still, is that of the
+ * space again, which may see of it what it could see before (7). It trusts itself. Errors as page_receive.
+ */
+int page_take_back(struct space *space, struct baton_piece *piece);
+
 /* Counts towards the limit of a space: `delta` pages received (or sent, negative). False: over the limit, not
  * counted. */
 bool page_account(struct space *space, int delta);

@@ -98,12 +98,14 @@ static int send_locked(struct space *space, struct page *page, const struct bato
        device too, which maps nothing, and for the owners of a duplicate, who share the page whole. */
     if (!result && !hull_allows(state, piece, duplicate || shared ? NULL : to))
         state = page_reveal(page, state, space->number, page->used == 1);
-    if (!result && !duplicate && !shared)
-        state = hull_narrow(state, piece);
     if (!result)
         result = slot_hand_over(page, slot, shared, how, duplicate);
     if (!result) {
         alone = !duplicate && !shared;
+        if (alone) {
+            page_note_sent(page, space->number, state);
+            state = hull_narrow(state, piece);
+        }
         ledger_note(cpu_self(), LEDGER_SEND, space->number, page_number(page), flags);
     }
     if (alone)
@@ -121,12 +123,13 @@ static uint64_t sent_state(uint64_t state, const struct baton_piece *piece)
     return seed(SEED_PENDING_LOST) ? next & ~STATE_PENDING : next;
 }
 
-static __attribute__((noinline)) int send_any(struct space *space, struct page *page,
-                                              const struct baton_piece *piece, unsigned flags,
-                                              const struct space *to)
+int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to)
 {
     struct cpu *cpu = cpu_self();
+    struct page *page = page_checked(piece->page);
 
+    if (!page)
+        return BATON_EOWNER;
     uint64_t state = __atomic_load_n(&page->state, __ATOMIC_ACQUIRE); /* and the record that goes with it */
     while (!(flags & PAGE_SEND_DUPLICATE) &&
            (state & STATE_SOLE) == (STATE_OWNER(space->number) | STATE_TOTAL(1)) &&
@@ -141,7 +144,7 @@ static __attribute__((noinline)) int send_any(struct space *space, struct page *
             continue;
         if (seed(SEED_PENDING_LOST))
             pending_lose(page);
-        page_note_giver(page, space->number);
+        page_note_sent(page, space->number, state);
         cpu->counters[state & STATE_MAPPED ? COUNT_TLB_KEPT : COUNT_TLB_SKIPPED]++;
         cpu->counters[COUNT_PAGES_MOVED]++;
         ledger_note(cpu, LEDGER_SEND, space->number, piece->page, flags);
@@ -153,15 +156,6 @@ static __attribute__((noinline)) int send_any(struct space *space, struct page *
     if (!result)
         cpu->counters[COUNT_PAGES_MOVED]++;
     return result;
-}
-
-int page_send(struct space *space, const struct baton_piece *piece, unsigned flags, const struct space *to)
-{
-    struct page *page = page_checked(piece->page);
-
-    if (!(flags & PAGE_SEND_DUPLICATE) && page_send_plain(cpu_self(), space->number, piece))
-        return 0;
-    return page ? send_any(space, page, piece, flags, to) : BATON_EOWNER;
 }
 
 /* ---- Receive ---- */
@@ -272,4 +266,17 @@ int page_receive(struct space *space, struct baton_piece *piece, bool trust)
         return 0;
     piece->offset &= BATON_PIECE_OFFSET_MASK;
     return receive_any(space, &page_table[piece->page], piece, trust);
+}
+
+int page_take_back(struct space *space, struct baton_piece *piece)
+{
+    struct page *page = &page_table[piece->page];
+
+    if (arch_word_load(&page->handed) & HANDED_HULL) {
+        uint64_t state = page_lock(page);
+        if ((state & STATE_OWNED) == STATE_TOTAL(1))
+            state = (state & ~STATE_HULL(8191, 8191)) | (uint64_t)page->next << 38;
+        page_unlock_unchanged(page, state);
+    }
+    return page_receive(space, piece, true);
 }

@@ -73,7 +73,7 @@ bool page_send_sole(struct space *space, struct page *page, const struct baton_p
         struct cpu *cpu = cpu_self();
         unsigned how = flags & PAGE_SEND_TRUSTED ? LOSE_TRUSTED : 0;
         unmap_page(table, page_number(page), page_unmap_choose(table, false, how), false, record);
-        page_note_giver(page, space->number);
+        page_note_sent(page, space->number, state);
         state &= ~(STATE_OWNER(63) | STATE_HULL(8191, 8191) | STATE_MAPPED | STATE_PENDING);
         state |= STATE_HULL(start, end) | (record->tables ? STATE_PENDING : 0);
         cpu->counters[COUNT_PAGES_MOVED]++;

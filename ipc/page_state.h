@@ -95,11 +95,11 @@ struct slot {
 struct page {
     uint64_t state; /* (atomic) */
     uint64_t
-        handed; /* (atomic) when the owner changed last, and who gave the page up: for reports, see page_note_giver */
+        handed; /* (atomic) when the owner changed last, and who gave the page up: for reports, see page_note_giver; HANDED_HULL */
     uint8_t used; /* (lock) slots in use */
     bool ready; /* kept for a receive ring, in nobody's hands: free, whatever the word says (page_device.c) */
     uint8_t reserved[2];
-    uint32_t next;                 /* in a limbo: the page behind (ipc/page_limbo.c) */
+    uint32_t next; /* in a limbo: the page behind (ipc/page_limbo.c); sent: see page_note_sent */
     struct slot slots[PAGE_SLOTS]; /* (lock) */
 };
 _Static_assert(sizeof(struct page) == 64, "one cache line a page");
@@ -111,10 +111,13 @@ extern struct unmap_record *page_records;
 extern uint32_t page_table_count;
 extern struct pool page_pool;
 
+/* In page->handed, in place of the time's lowest bit: page->next says what the hull was before that hand-over. */
+#define HANDED_HULL (UINT64_C(1) << 6)
+
 /* That at `now`, in counter ticks, `giver` gave a page up. Who moves many pages makes one of these for all of them. */
 static inline uint64_t page_handed(uint64_t now, unsigned giver)
 {
-    return now << 6 | giver;
+    return (now & ~UINT64_C(1)) << 6 | giver;
 }
 
 /* Written by whoever has just changed the owner, with or without the lock. */
@@ -126,6 +129,16 @@ static inline void page_note_handed(struct page *page, uint64_t handed)
 static inline void page_note_giver(struct page *page, unsigned space)
 {
     page_note_handed(page, page_handed(arch_counter_peek(), space));
+}
+
+/*
+ * The space sent the page, which was its own alone, with this word before: the hull as it was is kept for page_take_back. Whatever
+ * changes hands next forgets it. Not needed where the hull stays as it is.
+ */
+static inline void page_note_sent(struct page *page, unsigned space, uint64_t state)
+{
+    page->next = (uint32_t)(state >> 38);
+    page_note_handed(page, page_handed(arch_counter_peek(), space) | HANDED_HULL);
 }
 
 /* The owner is another one, and nobody gave the page up: who did so before stays. */
@@ -202,7 +215,7 @@ static inline bool page_send_plain(struct cpu *cpu, unsigned space, const struct
                                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED),
                          0))
         return false;
-    page_note_giver(page, space);
+    page_note_sent(page, space, state);
     cpu->counters[COUNT_TLB_SKIPPED]++;
     cpu->counters[COUNT_PAGES_MOVED]++;
     ledger_note(cpu, LEDGER_SEND, space, number, 0); /* whether trusted made no difference */
@@ -285,7 +298,7 @@ static inline bool page_send_kept(struct cpu *cpu, unsigned space, const struct 
                                              __ATOMIC_RELAXED),
             0))
         return false;
-    page_note_giver(page, space);
+    page_note_sent(page, space, state);
     cpu->counters[COUNT_TLB_KEPT]++;
     cpu->counters[COUNT_PAGES_MOVED]++;
     return true;

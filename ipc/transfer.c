@@ -161,8 +161,8 @@ static unsigned pieces_return(struct service *service, struct baton_message *abi
     unsigned back = 0;
 
     for (unsigned i = 0; i < count; i++) {
-        /* Its own page again: it trusts itself. BATON_EOWNERS: ten other spaces came to own the page meanwhile; then this ownership is given up. */
-        if (!duplicate && !page_receive(service->space, &abi->piece[i], true))
+        /* BATON_EOWNERS: ten other spaces came to own the page meanwhile; then this ownership is given up. */
+        if (!duplicate && !page_take_back(service->space, &abi->piece[i]))
             back++;
         else
             page_release(space_at(0), abi->piece[i].page);

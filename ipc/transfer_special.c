@@ -109,7 +109,7 @@ static uint32_t pieces_return(struct service *service, struct baton_message *abi
         uint32_t pages = pages_of(abi, i + 1) - pages_of(abi, i);
         int result = duplicate        ? BATON_EOWNERS
                      : is_book(piece) ? book_receive(service->space, piece, true)
-                                      : page_receive(service->space, piece, true);
+                                      : page_take_back(service->space, piece);
         if (result) /* ten other spaces came to own it meanwhile: this ownership is given up */
             page_release(space_at(0), piece->page);
         else

@@ -326,6 +326,7 @@ static void send_narrow(const struct space *space, const struct baton_piece *pie
     transit->visible = grains_known(ref, domain_of(space));
     if (transit->duplicate || ref->total > 1)
         return;
+    transit->kept = ref->kept;
     transit->visible &= grains_of(piece);
     ref->kept &= grains_of(piece);
 }
@@ -348,7 +349,8 @@ int do_send_gathered(struct space *space, const struct baton_piece *piece, unsig
         return result;
     }
     expect("send", space, piece->page, result, 0);
-    *transit = (struct transit){.piece = *piece, .to = to, .duplicate = flags & PAGE_SEND_DUPLICATE};
+    *transit =
+        (struct transit){.piece = *piece, .to = to, .from = space, .duplicate = flags & PAGE_SEND_DUPLICATE};
     send_narrow(space, piece, transit);
     if (transit->duplicate) {
         downgrade(piece->page, space);
@@ -369,18 +371,12 @@ int do_send(struct space *space, const struct baton_piece *piece, unsigned flags
     return result;
 }
 
-int do_receive(struct space *space, struct transit *transit, bool trust)
+/* An ownership of the kernel's has become the space's, or not, as `result` says. */
+static int received(struct space *space, struct transit *transit, bool trust, int result)
 {
     uint32_t page = transit->piece.page;
     struct reference *ref = &reference[page];
 
-    if (!page_account(space, 1)) {
-        if (space->pages < space->page_limit)
-            machine_fail("%s is over its limit with %u pages", space->name, space->pages);
-        return BATON_ELIMIT;
-    }
-    int result = page_receive(space, &transit->piece, trust);
-    note(page, trust ? "receive with trust" : "receive", space, 0);
     if (ref->owners == OWNERS_MAX && !ref->count[space->number] && ref->count[0] > 1) {
         expect("receive", space, page, result, BATON_EOWNERS);
         page_account(space, -1);
@@ -399,6 +395,37 @@ int do_receive(struct space *space, struct transit *transit, bool trust)
         machine_fail("page %u arrives with READ_ONLY wrong: %u ownerships", page, ref->total);
     check_page(page);
     return result;
+}
+
+static bool account(struct space *space)
+{
+    if (page_account(space, 1))
+        return true;
+    if (space->pages < space->page_limit)
+        machine_fail("%s is over its limit with %u pages", space->name, space->pages);
+    return false;
+}
+
+int do_receive(struct space *space, struct transit *transit, bool trust)
+{
+    if (!account(space))
+        return BATON_ELIMIT;
+    int result = page_receive(space, &transit->piece, trust);
+    note(transit->piece.page, trust ? "receive with trust" : "receive", space, 0);
+    return received(space, transit, trust, result);
+}
+
+int do_take_back(struct transit *transit)
+{
+    uint32_t page = transit->piece.page;
+
+    if (!account(transit->from))
+        return BATON_ELIMIT;
+    if (reference[page].total == 1)
+        reference[page].kept |= transit->kept;
+    int result = page_take_back(transit->from, &transit->piece);
+    note(page, "take back", transit->from, 0);
+    return received(transit->from, transit, true, result);
 }
 
 int do_map(struct space *space, uint32_t page)

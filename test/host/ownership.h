@@ -42,6 +42,8 @@ struct transit {
     struct baton_piece piece;
     uint64_t visible;
     const struct space *to; /* for whom it was sent; NULL: for a device, or nobody knows */
+    struct space *from;     /* who sent it; NULL: a device */
+    uint64_t kept; /* of a page that was the sender's alone: grains that had to be as they were written */
     bool duplicate;
 };
 
@@ -74,6 +76,8 @@ int do_send(struct space *space, const struct baton_piece *piece, unsigned flags
 int do_send_gathered(struct space *space, const struct baton_piece *piece, unsigned flags,
                      const struct space *to, struct transit *transit);
 int do_receive(struct space *space, struct transit *transit, bool trust);
+/* Its sender has it again: it could not be sent after all. */
+int do_take_back(struct transit *transit);
 int do_map(struct space *space, uint32_t page);
 void do_release_all(struct space *space);
 /* The policy changes (ipc/policy.h). */

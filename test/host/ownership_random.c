@@ -166,6 +166,19 @@ static void op_receive(void)
         do_map(receiver, taken.piece.page);
 }
 
+/* What could not be sent is its sender's again, as it was. */
+static void op_take_back(void)
+{
+    doing = "take back";
+    if (!transit_count)
+        return;
+    struct transit taken = transit_take();
+    if (!taken.from || taken.duplicate || do_take_back(&taken))
+        transits[transit_count++] = taken;
+    else if (machine_random(2))
+        do_map(taken.from, taken.piece.page);
+}
+
 /* What services do most: write, send, and the receiver has it at once. */
 static void op_hand_over(void)
 {
@@ -293,11 +306,10 @@ static const struct {
     unsigned share;
     void (*operate)(void);
 } operations_of[] = {
-    {80, op_switch},         {80, op_get},        {40, op_duplicate},      {100, op_release},
-    {70, op_send},           {40, op_send_batch}, {150, op_receive},       {30, op_map},
-    {180, op_access_either}, {45, op_device},     {35, op_in_flight_ends}, {10, op_tick},
-    {15, op_leave},          {10, op_interrupt},  {2, op_policy},          {6, op_flood},
-    {105, op_hand_over},     {2, op_die},
+    {80, op_switch},         {80, op_get},       {40, op_duplicate}, {100, op_release},       {70, op_send},
+    {40, op_send_batch},     {150, op_receive},  {30, op_map},       {180, op_access_either}, {45, op_device},
+    {35, op_in_flight_ends}, {10, op_tick},      {15, op_leave},     {10, op_interrupt},      {2, op_policy},
+    {6, op_flood},           {90, op_hand_over}, {2, op_die},        {15, op_take_back},
 };
 
 static void step(void)
