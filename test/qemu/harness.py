@@ -23,6 +23,8 @@ import tempfile
 import threading
 import time
 
+from rest import LOOK, Rest
+
 QEMU = "qemu-system-aarch64"
 RAM_BASE = 0x40000000
 LIMIT = 60  # seconds for what takes one at most: a busy host may run the machine late
@@ -254,10 +256,11 @@ class Machine:
         except ValueError as error:
             raise MachineError(f"stats json printed no JSON ({error}): {line}") from None
 
-    def quiet_stats(self, like=None, limit=20):
+    def quiet_stats(self, like=None, limit=LIMIT):
         """
-        Statistics at a quiet point: asks again until two answers have the same pages and NIC counts and, with `like`, as many
-        free pages as those statistics have, or as that number says. A page that was given up is free when the CPUs have made
+        Statistics at a quiet point: asks again until two answers, between which the machine slept for a while or had two seconds
+        to (some have services that never sleep), have the same pages and NIC counts and, with `like`, as many free pages as those
+        statistics have, or as that number says. A page that was given up is free when the CPUs have made
         their passes, and those that a busy host does not run make none: free pages are promised, the moment is not. What has
         not come back when the limit has passed is for the caller to find.
         """
@@ -265,7 +268,9 @@ class Machine:
         end = time.monotonic() + limit
         before = self.stats()
         while True:
-            time.sleep(0.1)
+            rest, busy = Rest(self.process.pid), time.monotonic() + 2
+            while rest.look() < 0.1 and time.monotonic() < busy:
+                time.sleep(LOOK)
             after = self.stats()
             same = (before["pages"], before["net"]) == (after["pages"], after["net"])
             if same and wanted in (None, after["pages"]["free"]) or time.monotonic() > end:
@@ -306,19 +311,27 @@ class Machine:
 
     def port(self, index):
         """The far end of a NIC's wire, for tests that send frames by hand."""
-        return Port(self.nics[index].connection or self.connect(f"nic{index}"))
+        return Port(self.nics[index].connection or self.connect(f"nic{index}"), self)
+
+    def rest(self, seconds, limit=LIMIT):
+        """Waits until the machine has slept for so long in all (rest.py): whatever was under way before has been done."""
+        rest, end = Rest(self.process.pid), time.monotonic() + limit
+        while rest.look() < seconds:
+            if time.monotonic() > end:
+                raise MachineError(f"the machine slept for {rest.seconds:.2f} s of {limit}, and was to for {seconds}")
+            time.sleep(LOOK)
 
 
 class Port:
     """A NIC's far end: whole frames as bytes."""
 
-    def __init__(self, connection):
-        self.connection, self.buffer = connection, b""
+    def __init__(self, connection, machine):
+        self.connection, self.machine, self.buffer = connection, machine, b""
 
     def send(self, frame):
         self.connection.sendall(struct.pack(">I", len(frame)) + frame)
 
-    def receive(self, limit=10.0):
+    def receive(self, limit=LIMIT):
         """The next frame, or None when none came in time. Who expects one gives it time: a busy host may run the machine late."""
         end = time.monotonic() + limit
         while True:
@@ -335,14 +348,32 @@ class Port:
                 raise MachineError("the machine closed a NIC's connection")
             self.buffer += data
 
+    def next(self, quiet=0.3, limit=LIMIT):
+        """The next frame, or None when none came and the machine slept for so long in all meanwhile (rest.py)."""
+        rest, end = Rest(self.machine.process.pid), time.monotonic() + limit
+        while True:
+            frame = self.receive(min(LOOK, max(0, quiet - rest.seconds)))
+            if frame is not None or rest.seconds >= quiet:
+                return frame
+            rest.look()
+            if time.monotonic() > end:
+                raise MachineError(f"the machine slept for {rest.seconds:.2f} s of {limit}, and was to for {quiet}")
+
     def drain(self, quiet=0.3, count=0):
-        """All frames until none has come for a while; `count` of them are expected, and waited for."""
+        """All frames until none has come while the machine slept for so long; `count` of them are expected, and waited for."""
         frames = []
         while True:
-            frame = self.receive(quiet if len(frames) >= count else max(quiet, 10.0))
+            frame = self.receive() if len(frames) < count else self.next(quiet)
             if frame is None:
                 return frames
             frames.append(frame)
+
+    def come(self, wait=0.0):
+        """The frames that have come by now; before the first one it waits so long at most. That none has come says nothing."""
+        frames = []
+        while (frame := self.receive(0 if frames else wait)) is not None:
+            frames.append(frame)
+        return frames
 
     def close(self):
         self.connection.close()

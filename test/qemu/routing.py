@@ -12,7 +12,7 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from harness import Machine, wait_until
+from harness import LIMIT, Machine, wait_until
 from traffic import assert_pages_conserved, by_name
 
 ROUTER = [f"52:54:00:00:00:{n + 1:02x}" for n in range(4)]
@@ -52,6 +52,8 @@ def start(boot, image, folder, text=CONFIG, **settings):
 
 
 class Bench:
+    noise = ()  # what comes without being asked for
+
     def __init__(self, machine, settle=None):
         self.machine = machine
         self.ports = [machine.port(index) for index in range(len(machine.nics))]
@@ -73,27 +75,36 @@ class Bench:
         self.ports[index].send(data + bytes(max(0, 60 - len(data))))
 
     def out(self, index, quiet=0.15, count=0):
-        """The frames that came out of an interface, as scapy reads them; `count` are expected, and waited for."""
-        return [Ether(data) for data in self.ports[index].drain(quiet, count)]
+        """The frames that came out of an interface, as scapy reads them, until the machine has slept for so long (Port.drain)."""
+        return [frame for frame in map(Ether, self.ports[index].drain(quiet, count)) if not self.is_noise(frame)]
 
-    def one(self, index, limit=10.0):
-        """The one frame that comes out of an interface."""
-        data = self.ports[index].receive(limit)
-        assert data is not None, f"nothing came out of net{index}"
-        return Ether(data)
+    def is_noise(self, frame, but=None):
+        return any(kind in frame for kind in (*self.noise, but) if kind)
 
-    def until(self, index, address, limit=10.0):
-        """The first packet to this IPv4 address, or question for it, whatever else comes out; None when none does."""
-        wanted, end = socket.inet_aton(address), time.monotonic() + limit
-        while time.monotonic() < end:
-            data = self.ports[index].receive(0.2) or b""
+    def one(self, index, but=None):
+        """The next frame that comes out of an interface, and is not `but`: what the router sends again until it is answered."""
+        end = time.monotonic() + LIMIT
+        while True:
+            data = self.ports[index].receive(max(0, end - time.monotonic()))
+            assert data is not None, f"nothing came out of net{index}"
+            frame = Ether(data)
+            if not self.is_noise(frame, but):
+                return frame
+
+    def until(self, index, address, quiet=2.0):
+        """
+        The first packet to this IPv4 address, or question for it, whatever else comes out; None when nothing else comes out
+        while the machine sleeps so long.
+        """
+        wanted = socket.inet_aton(address)
+        while (data := self.ports[index].next(quiet)) is not None:
             place = {b"\x08\x06": 38, b"\x08\x00": 30}.get(data[12:14], 0)
             if place and data[place:place + 4] == wanted:
                 return Ether(data)
         return None
 
     def silent(self, quiet=0.15):
-        """Nothing comes out of any interface."""
+        """Nothing comes out of any interface, while the machine sleeps so long for each."""
         found = [(index, frame.summary()) for index in range(len(self.ports)) for frame in self.out(index, quiet)]
         assert not found, f"frames came out: {found}"
 

@@ -2,7 +2,6 @@
 import contextlib
 import socket
 import threading
-import time
 
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
@@ -75,18 +74,7 @@ def checksum_good(packet):
 
 
 class Bench6(Bench):
-    def out(self, index, quiet=0.1, count=0):
-        """As Bench.out, without advertisements that nobody asked for."""
-        return [frame for frame in super().out(index, quiet, count) if ICMPv6ND_RA not in frame]
-
-    def one(self, index, limit=10.0):
-        end = time.monotonic() + limit
-        while True:
-            data = self.ports[index].receive(max(0, end - time.monotonic()))
-            assert data is not None, f"nothing came out of net{index}"
-            frame = Ether(data)
-            if ICMPv6ND_RA not in frame:
-                return frame
+    noise = (ICMPv6ND_RA,)
 
     @contextlib.contextmanager
     def listening(self):
@@ -96,7 +84,7 @@ class Bench6(Bench):
         def listen():
             while not stop.is_set():
                 for index, port in enumerate(self.ports):
-                    heard.extend((index, data) for data in port.drain(0.005))
+                    heard.extend((index, data) for data in port.come(0.005))
 
         thread = threading.Thread(target=listen)
         thread.start()
@@ -140,9 +128,9 @@ class Bench6(Bench):
                 / IPv6(src=source or host(index), dst=to or group, hlim=hop_limit)
                 / ICMPv6ND_NS(tgt=target, **fields) / option)
 
-    def asked(self, index, target, link=None, limit=10.0):
+    def asked(self, index, target, link=None):
         """The router asks who has an address; returns the frame."""
-        frame = self.one(index, limit)
+        frame = self.one(index)
         group, group_link = group_of(target)
         assert ICMPv6ND_NS in frame and frame[ICMPv6ND_NS].tgt == target, frame.summary()
         assert (frame.dst, frame[IPv6].dst) == ((link, target) if link else (group_link, group))

@@ -1,7 +1,9 @@
 """What a learning bridge must do, frame by frame: learn, flood, forget, and keep to itself what is reserved."""
+import time
+
 import pytest
 
-from harness import wait_until
+from harness import LIMIT, wait_until
 from naming import named
 from traffic import assert_pages_conserved, by_name
 
@@ -31,11 +33,11 @@ class Bench:
 
     def settle(self):
         """Waits until frames go through: the connections to QEMU are up."""
-        for _ in range(50):
+        def passes():
             marker = self.mark(0)
-            if all([self.until(index, marker, 0.2) == [] for index in range(1, len(self.ports))]):
-                return
-        raise AssertionError("no frame comes through")
+            return all([self.until(index, marker, 0.2) == [] for index in range(1, len(self.ports))])
+
+        assert wait_until(passes), "no frame comes through"
 
     def mark(self, index):
         """Sends a frame that comes out of all other ports, behind all that went into this one before it."""
@@ -44,7 +46,7 @@ class Bench:
         self.ports[index].send(marker)
         return marker
 
-    def until(self, index, marker, limit=10.0):
+    def until(self, index, marker, limit=LIMIT):
         """What comes out of a port before that marker, as a list of frames; None when the marker does not come."""
         frames = []
         while (data := self.ports[index].receive(limit)) != marker:
@@ -121,13 +123,21 @@ def test_group_source(bench):
 
 @named("bridge-forgets-after-age")
 def test_ageing(bench):
-    bench = bench(append="age=2")
-    bench.send(0, frame(BROADCAST, station(1)))
-    assert bench.ports_reached(1, frame(station(1), station(2))) == [0]
-    forgotten = lambda: bench.ports_reached(1, frame(station(1), station(2))) == [0, 2]
-    assert wait_until(forgotten, limit=5), "still known after its age"
-    bench.send(0, frame(BROADCAST, station(1)))
-    assert bench.ports_reached(1, frame(station(1), station(2))) == [0], "not learned again"
+    age = 2
+    bench = bench(append=f"age={age}")
+
+    def reached_after_hearing():
+        """Of a round that was done before its age: a busy host may take longer for one."""
+        while True:
+            begin = time.monotonic()
+            bench.send(0, frame(BROADCAST, station(1)))
+            reached = bench.ports_reached(1, frame(station(1), station(2)))
+            if time.monotonic() - begin < age:
+                return reached
+
+    assert reached_after_hearing() == [0]
+    assert wait_until(lambda: bench.ports_reached(1, frame(station(1), station(2))) == [0, 2]), "still known after its age"
+    assert reached_after_hearing() == [0], "not learned again"
 
 
 @named("bridge-table-limit")

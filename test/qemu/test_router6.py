@@ -2,6 +2,8 @@
 The router and IPv6: RFC 8200 (the protocol), 4291 (addresses), 4443 (ICMPv6), 4861 (neighbour discovery), a test for each clause,
 named after it. One machine serves them all; packets are made by scapy, and what comes back is compared byte by byte.
 """
+import time
+
 import pytest
 from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_RS,
@@ -170,11 +172,12 @@ def test_never_about(router):
 @named("router6-rfc4443-2.4-rate")
 def test_rate(router):
     """(f)."""
+    begin = time.monotonic()
     for _ in range(300):
         router.send(0, plain(hlim=1))
-    answers = router.out(0, 0.3, 40)
-    assert 40 <= len(answers) <= 250, f"{len(answers)} errors about 300 packets"
-    assert wait_until(lambda: router.machine.stats())
+    answers, seconds = router.out(0, 0.3, 40), time.monotonic() - begin
+    assert 40 <= len(answers) <= 50 + 200 * seconds + 2, f"{len(answers)} errors about 300 packets in {seconds:.2f} s"
+    assert router.machine.stats()
     router.ports[0].drain(0.6)
 
 
@@ -317,13 +320,15 @@ def test_resolves(router):
     """Packets wait while the router asks, and go in their order once it is answered; what follows goes at once."""
     target, link = host(1, 0x77), "02:00:00:00:00:77"
     packets = [datagram6(host(0), target, size=size) for size in (20, 1000, 30)]
+    begin = time.monotonic()
     for packet in packets:
         router.send(0, packet)
     router.asked(1, target)
-    assert router.ports[1].receive(0.3) is None, "it asks once a second"
+    again = router.out(1, 0.3)
+    assert len(again) <= time.monotonic() - begin, "it asks once a second"
     router.answer(1, target, link)
     for packet in packets:
-        frame = router.one(1)
+        frame = router.one(1, but=ICMPv6ND_NS)
         assert frame.dst == link and len(frame[IPv6]) == len(packet) and frame[IPv6].hlim == 63
     router.passes(0, datagram6(host(0), target), 1, link)
 
@@ -337,7 +342,7 @@ def test_unanswered(router):
     router.send(0, packet)
     for _ in range(3):
         router.asked(1, target)
-    frame = router.one(0, 3)
+    frame = router.one(0)
     icmp = bytes(frame[IPv6])[40:]
     assert (icmp[0], icmp[1]) == (1, 3) and frame[IPv6].dst == host(0)
     assert bytes(packet)[8:40] == icmp[16:48], "it quotes the packet"
@@ -364,7 +369,7 @@ def test_gossip(router):
     router.send(0, datagram6(host(0), target))
     router.asked(1, target)
     router.answer(1, target, link)
-    assert router.one(1).dst == link
+    assert router.one(1, but=ICMPv6ND_NS).dst == link
     router.answer(1, target, thief, solicited=0)
     router.send(0, datagram6(host(0), target))
     frames = router.out(1, count=1)
@@ -382,7 +387,7 @@ def advertisements(router, index):
                 / ICMPv6ND_RS() / ICMPv6NDOptSrcLLAddr(lladdr=HOST[index]))
     found = []
     assert wait_until(lambda: found.extend(frame for frame in map(Ether, router.ports[index].drain(0.05))
-                                           if ICMPv6ND_RA in frame) or found, limit=20), "no advertisement came"
+                                           if ICMPv6ND_RA in frame) or found), "no advertisement came"
     return found
 
 
@@ -412,11 +417,15 @@ def test_every_prefix(router):
 
 @named("router6-rfc4861-6.2.6-advertises-every-3-s")
 def test_advertisement_rate(router):
-    advertisements(router, 1)
-    for _ in range(50):
-        router.send(1, Ether(src=HOST[1], dst=ALL_ROUTERS_LINK) / IPv6(src="::", dst=ALL_ROUTERS, hlim=255) / ICMPv6ND_RS())
-    frames = [Ether(data) for data in router.ports[1].drain(2.0)]
-    assert not any(ICMPv6ND_RA in frame for frame in frames)
+    while True:
+        begin = time.monotonic()
+        advertisements(router, 1)
+        for _ in range(50):
+            router.send(1, Ether(src=HOST[1], dst=ALL_ROUTERS_LINK) / IPv6(src="::", dst=ALL_ROUTERS, hlim=255) / ICMPv6ND_RS())
+        silent = not any(ICMPv6ND_RA in Ether(data) for data in router.ports[1].drain(2.0))
+        if silent or time.monotonic() - begin < 3:  # a busy host may have needed so long that the next one was due
+            break
+    assert silent
 
 
 @named("router6-rfc4861-6.1.1-invalid")
@@ -450,7 +459,7 @@ def test_flood(router):
         router.send(0, plain(size=33))
         assert wait_until(lambda: any(index == 1 and IPv6(data[14:]).dst == host(1) for index, data in list(heard)))
         assert router.drops(0, "waiting_full") - mark > 2000
-        assert wait_until(lambda: router.machine.stats()["pages"]["owned"] == before["pages"]["owned"], limit=30), \
+        assert wait_until(lambda: router.machine.stats()["pages"]["owned"] == before["pages"]["owned"]), \
             "all of them are given up in the end"
     router.passes(0, plain(), 1)
 

@@ -38,7 +38,7 @@ def taken(machine, lanes):
     """How many messages were taken from each lane's port."""
     mark = machine.mark()
     machine.send("ports")
-    machine.wait_for(rf"^router{f'.{lanes - 1}' if lanes > 1 else ''} .* taken$", limit=10, since=mark)
+    machine.wait_for(rf"^router{f'.{lanes - 1}' if lanes > 1 else ''} .* taken$", since=mark)
     return {name: int(count) for name, count in
             re.findall(r"^(router(?:\.\d)?) .* (\d+) taken$", machine.console_text()[mark:], re.MULTILINE)}
 
@@ -84,7 +84,7 @@ def test_order_in_change(boot, image, tmp_path):
         load.join(0.05)
     assert_all_arrived(results[0])
     assert results[0]["reordered"] == 0 and changes > 3
-    assert_pages_conserved(before, machine.quiet_stats())
+    assert_pages_conserved(before, machine.quiet_stats(before))
     machine.halt()
 
 
@@ -98,7 +98,7 @@ def test_statements(boot, image, tmp_path):
         machine.send(f"tell router route del 10.7.{number}.0/24")
         time.sleep(0.01)    # more at once is more than the console reads
     machine.send("tell router route add 10.8.0.0/16 via 10.0.1.9")
-    machine.wait_for(r"control: route add 10.8.0.0/16 .*: done", limit=20, since=mark)
+    machine.wait_for(r"control: route add 10.8.0.0/16 .*: done", since=mark)
     said = re.findall(r"control: route (add|del) 10\.7\.(\d+)\.0/24(?: via \S+)?: (.*?)\r?$", machine.console_text()[mark:], re.MULTILINE)
     assert said == [(verb, str(number), "done") for number in range(160) for verb in ("add", "del")]
     bench = Bench(machine)
@@ -140,12 +140,13 @@ def test_arp(lanes4):
     All lanes have packets for a neighbour that none of them knows: it is asked for once, and what waits goes in its order when he
     answers. What a lane has no room for is dropped, and counted.
     """
-    bench, link = Bench(lanes4), "02:00:00:00:00:50"
+    bench, link, begin = Bench(lanes4), "02:00:00:00:00:50", time.monotonic()
     flows_send(bench, "10.0.1.50", each=3)
-    frames = bench.out(1, quiet=0.4)
-    assert [frame[ARP].pdst for frame in frames] == ["10.0.1.50"], "it was to be asked for once"
+    asked = [frame[ARP].pdst for frame in bench.out(1, quiet=0.4)]
+    assert asked == ["10.0.1.50"] * len(asked) and 1 <= len(asked) <= 1 + (time.monotonic() - begin), "once, and once a second"
     answer(bench, "10.0.1.50", link)
-    got = arrived(bench.out(1, quiet=0.4), link)
+    got = arrived(bench.out(1), link)
+    assert not bench.out(1, quiet=0.6), "a lane heard of the answer by asking again"
     assert len(got) >= 2 and all(ids == sorted(ids) for ids in got.values()), got
     lost = by_name(lanes4.stats()["net"])["net0"]["dropped"].get("waiting_full", 0)
     assert sum(map(len, got.values())) + lost == 3 * FLOWS
@@ -161,15 +162,19 @@ def test_silent(lanes4):
     bench = Bench(lanes4)
     before = lanes4.quiet_stats()
     flows_send(bench, "10.0.1.99")
-    frames, end = [], time.monotonic() + 12
-    while time.monotonic() < end and drops(lanes4.stats()) < drops(before) + FLOWS:
-        frames += bench.out(0, 0.2)
+    frames = []
+
+    def all_dropped():
+        frames.extend(bench.out(0, 0.2))
         bench.ports[1].drain(0.05)
+        return drops(lanes4.stats()) >= drops(before) + FLOWS
+
+    assert wait_until(all_dropped)
     frames += bench.out(0)
     counts = by_name(lanes4.stats()["net"])["net0"]["dropped"]
     told = [frame for frame in frames if ICMP in frame and (frame[ICMP].type, frame[ICMP].code) == (3, 1)]
     assert len(told) == counts["unreachable"] >= 4 and counts["unreachable"] + counts.get("waiting_full", 0) == FLOWS
-    assert_pages_conserved(before, lanes4.quiet_stats())
+    assert_pages_conserved(before, lanes4.quiet_stats(before))
 
 
 @named("router-lanes-neighbor-moves")
@@ -182,9 +187,10 @@ def test_moves(lanes4):
     bench.out(1)
     flows_send(bench, "10.0.1.51", first=1)
     assert len(arrived(bench.out(1), old)) == FLOWS
-    answer(bench, "10.0.1.51", new)     # a hint that nobody believes
+    begin = time.monotonic()
+    answer(bench, "10.0.1.51", new)     # a hint that nobody believes, unless the old one does not answer for 3 s
     flows_send(bench, "10.0.1.51", first=2)
-    assert len(arrived(bench.out(1), old)) == FLOWS
+    assert len(arrived(bench.out(1), old)) == FLOWS or time.monotonic() - begin > 3
 
     def all_there():
         flows_send(bench, "10.0.1.51", first=3)
@@ -193,7 +199,7 @@ def test_moves(lanes4):
             answer(bench, "10.0.1.51", new)
         return len(arrived(frames, new)) == FLOWS
 
-    assert wait_until(all_there, limit=15), "some lane still sends to the old one"
+    assert wait_until(all_there), "some lane still sends to the old one"
 
 
 @named("router-lanes-heard-by-any")
@@ -217,16 +223,17 @@ def test_heard(lanes4):
 def test_discovery(boot, image, tmp_path):
     """The same for IPv6: asked for once, then all flows pass, and the router answers for itself by whichever lane."""
     bench = Bench6(start(boot, image, tmp_path, TWO6, cpus=4, append="forwarders=4"), settle=[])
-    address, link = host(1, 0x50), "02:00:00:00:00:50"
-    assert wait_until(lambda: not bench.send(0, IPv6(src=host(0), dst=address) / UDP(sport=1, dport=9)) and bench.out(1), limit=10)
+    address, link, begin = host(1, 0x50), "02:00:00:00:00:50", time.monotonic()
+    assert wait_until(lambda: not bench.send(0, IPv6(src=host(0), dst=address) / UDP(sport=1, dport=9)) and bench.out(1))
     for flow in range(FLOWS):
         bench.send(0, IPv6(src=host(0), dst=address) / UDP(sport=2000 + flow, dport=9))
     time.sleep(1.2)     # one more question may have been due
     asked = [frame for frame in bench.out(1, 0.3) if ICMPv6ND_NS in frame]
-    assert len(asked) <= 2 and all(frame[ICMPv6ND_NS].tgt == address for frame in asked)
+    assert len(asked) <= 1 + (time.monotonic() - begin) and all(frame[ICMPv6ND_NS].tgt == address for frame in asked)
     bench.send(1, Ether(src=link, dst=ROUTER[1]) / IPv6(src=address, dst=own(1), hlim=255) /
                ICMPv6ND_NA(tgt=address, S=1, O=1, R=0) / ICMPv6NDOptDstLLAddr(lladdr=link))
-    bench.out(1, 0.4)
+    bench.out(1)
+    assert not bench.out(1, 0.6), "a lane heard of the answer by asking again"
     for flow in range(FLOWS):
         bench.send(0, IPv6(src=host(0), dst=address) / UDP(sport=2000 + flow, dport=9))
     frames = bench.out(1, 0.3)
@@ -245,7 +252,7 @@ def test_limit(lanes4):
     for number, packet in enumerate(packets):
         bench.ports[0].send(packet)
         if number % 50 == 49:
-            reports += len(bench.ports[0].drain(0.001))
+            reports += len(bench.ports[0].come())
     reports += len(bench.ports[0].drain(0.3))
     seconds = time.monotonic() - begin
     assert 50 <= reports <= 50 + 200 * seconds + 2, f"{reports} reports in {seconds:.2f} s"
@@ -264,13 +271,13 @@ def test_killed(boot, image, tmp_path):
     for _ in range(3):
         load = threading.Thread(target=lambda: results.append(through(machine, frames=300, resume=500, **traffic)))
         load.start()
-        assert wait_until(lambda: sum(taken(machine, 3).values()) > 2000, limit=20, pause=0.05)
+        assert wait_until(lambda: sum(taken(machine, 3).values()) > 2000, pause=0.05)
         machine.send("kill router")
         load.join()
         assert results[-1]["reordered"] == 0 and results[-1]["received"] > 0
     assert by_name(machine.stats()["services"])["router"]["restarts"] == 3
     assert_all_arrived(through(machine, frames=50, **traffic))
-    assert_pages_conserved(before, machine.quiet_stats())
+    assert_pages_conserved(before, machine.quiet_stats(before))
     machine.halt()
 
 

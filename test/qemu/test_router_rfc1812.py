@@ -2,6 +2,8 @@
 The router against RFC 1812, "Requirements for IP Version 4 Routers": a test for each clause, named after it. One machine
 serves them all; packets are made by scapy, and what comes back is compared byte by byte.
 """
+import time
+
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR, IPOption_RR, IPOption_SSRR, IPOption_Timestamp
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -275,7 +277,7 @@ def test_no_neighbor(router):
     asked = [frame for frame in router.out(1, 1.5, 1) if ARP in frame]
     assert 1 <= len(asked) <= 6 and all(frame.dst == BROADCAST and frame[ARP].pdst == "10.0.1.77" and
                                         frame[ARP].psrc == "10.0.1.1" and frame[ARP].hwsrc == ROUTER[1] for frame in asked)
-    frame = router.one(0, 20)
+    frame = router.one(0)
     assert (frame[ICMP].type, frame[ICMP].code) == (3, 1) and frame[IP].dst == "10.0.0.2"
     assert router.drops(0, "unreachable") == before + 1
 
@@ -360,12 +362,14 @@ def test_errors_about_queries(router):
 @named("router-rfc1812-4.3.2.8-rate-limit")
 def test_rate(router):
     """4.3.2.8: errors are limited in rate; what is forwarded is not."""
+    begin = time.monotonic()
     for number in range(1000):
         router.send(0, plain(ttl=1, id=number))
     errors = [frame for frame in router.out(0, 0.5, 40) if ICMP in frame]
-    assert 40 <= len(errors) < 700, f"{len(errors)} errors about 1000 packets"
+    seconds = time.monotonic() - begin
+    assert 40 <= len(errors) <= 50 + 200 * seconds + 2, f"{len(errors)} errors about 1000 packets in {seconds:.2f} s"
     router.passes(0, plain(), 1)
-    wait_until(lambda: False, limit=0.5)
+    router.machine.rest(0.5)    # and may be told again
 
 
 @named("router-rfc1812-4.3.3.2-redirect")
