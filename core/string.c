@@ -18,6 +18,10 @@ struct pair {
     uint64_t low, high;
 } __attribute__((packed, may_alias));
 
+struct eight {
+    uint64_t bytes;
+} __attribute__((packed, may_alias));
+
 PLAIN_LOOPS void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
     char *out = to;
@@ -27,6 +31,12 @@ PLAIN_LOOPS void *memcpy(void *restrict to, const void *restrict from, size_t si
         *(struct pair *)out = *(const struct pair *)in;
         out += sizeof(struct pair);
         in += sizeof(struct pair);
+    }
+    if (size >= sizeof(struct eight)) { /* pointers, an odd number of them */
+        *(struct eight *)out = *(const struct eight *)in;
+        out += sizeof(struct eight);
+        in += sizeof(struct eight);
+        size -= sizeof(struct eight);
     }
     while (size--)
         *out++ = *in++;

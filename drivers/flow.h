@@ -23,10 +23,15 @@
 #define FLOW_IPV4     20u
 #define FLOW_IPV6     40u
 
-/* As little-endian loads give them. */
-#define FLOW_TYPE_IPV4 0x0008
-#define FLOW_TYPE_IPV6 0xdd86
-#define FLOW_FRAGMENT  0xff3f /* more fragments, or an offset */
+/* As little-endian loads give them. Bytes 12 to 14: the type, and what the packet begins with, the version and IPv4's length. */
+#define FLOW_FIRST_MASK  UINT32_C(0xf0ffff)
+#define FLOW_FIRST_IPV4  UINT32_C(0x400008)
+#define FLOW_FIRST_IPV6  UINT32_C(0x60dd86)
+#define FLOW_FIRST_USUAL UINT32_C(0x450008) /* with the length: 20 bytes */
+
+/* Bytes 20 to 23 of a frame with IPv4: more fragments, or an offset; time to live; protocol. */
+#define FLOW_FRAGMENT       UINT32_C(0xff3f)
+#define FLOW_KIND(protocol) ((uint32_t)(protocol) << 24)
 
 static inline uint16_t flow_load16(const uint8_t *bytes)
 {
@@ -52,64 +57,107 @@ static inline uint64_t flow_load64(const uint8_t *bytes)
     return value;
 }
 
+/* Both ends, and what else tells it from others. */
+struct flow {
+    uint64_t one, other;
+    uint32_t kind;
+};
+
 static inline uint64_t flow_mix(uint64_t value, uint64_t seed)
 {
     value *= seed;
     return value ^ value >> 32;
 }
 
-/* Of two ends: a sum, which is the same the other way round. */
-static inline uint32_t flow_pair(uint64_t one, uint64_t other, uint32_t kind, uint64_t seed)
+/* Of the sum of what the ends make, which is the same the other way round. */
+static inline uint64_t flow_sum(struct flow flow, uint64_t seed)
 {
-    return (uint32_t)(flow_mix((flow_mix(one, seed) + flow_mix(other, seed)) * seed + kind, seed) >> 32);
+    uint64_t ends = flow_mix(flow.one, seed) + flow_mix(flow.other, seed);
+
+    return (ends * seed + flow.kind) * seed;
 }
 
-/* TCP 6, UDP 17, DCCP 33, SCTP 132, UDP-Lite 136 */
+/* By a bit for each protocol: TCP 6, UDP 17, DCCP 33, SCTP 132, UDP-Lite 136. */
 static inline bool flow_has_ports(uint8_t protocol)
 {
-    return protocol < 64 ? (UINT64_C(1) << 6 | UINT64_C(1) << 17 | UINT64_C(1) << 33) >> protocol & 1
-                         : protocol == 132 || protocol == 136;
-}
+    static const uint64_t protocols[4] = {UINT64_C(1) << 6 | UINT64_C(1) << 17 | UINT64_C(1) << 33, 0,
+                                          UINT64_C(1) << (132 - 128) | UINT64_C(1) << (136 - 128), 0};
 
-static inline uint32_t flow_ipv4(const uint8_t *packet, uint32_t visible, uint64_t seed)
-{
-    uint64_t source = flow_load32(packet + 12), destination = flow_load32(packet + 16);
-    uint32_t header = (packet[0] & 15) * 4u;
-
-    if (!(flow_load16(packet + 6) & FLOW_FRAGMENT) && flow_has_ports(packet[9]) && visible >= header + 4) {
-        source |= (uint64_t)flow_load16(packet + header) << 32;
-        destination |= (uint64_t)flow_load16(packet + header + 2) << 32;
-    }
-    return flow_pair(source, destination, packet[9], seed);
-}
-
-static inline uint32_t flow_ipv6(const uint8_t *packet, uint32_t visible, uint64_t seed)
-{
-    uint64_t source = flow_mix(flow_load64(packet + 8), seed) + flow_load64(packet + 16);
-    uint64_t destination = flow_mix(flow_load64(packet + 24), seed) + flow_load64(packet + 32);
-
-    if (flow_has_ports(packet[6]) && visible >= FLOW_IPV6 + 4) {
-        source = flow_mix(source, seed) + flow_load16(packet + FLOW_IPV6);
-        destination = flow_mix(destination, seed) + flow_load16(packet + FLOW_IPV6 + 2);
-    }
-    return flow_pair(source, destination, packet[6], seed);
+    return protocols[protocol / 64] >> protocol % 64 & 1;
 }
 
 /*
- * 32 bits for the flow of a frame of which the first `visible` bytes are given, 14 at least; no byte beyond is looked at.
- * `seed` is odd, and another one for each boot, or anyone could choose addresses that all share a lane.
+ * IPv4 without options, no fragment, ports visible: most packets. With the same result as flow_of, by fewer steps. False: it is none, or
+ * one of the protocols that are rare.
  */
-static inline uint32_t flow_hash(const uint8_t *frame, uint32_t visible, uint64_t seed)
+static inline bool flow_usual(const uint8_t *frame, uint32_t visible, uint64_t seed, struct flow *flow)
+{
+    if (visible < FLOW_ETHERNET + FLOW_IPV4 + 4 || flow_load32(frame + 12) << 8 != FLOW_FIRST_USUAL << 8)
+        return false;
+    flow->kind = flow_load32(frame + 20) & (FLOW_KIND(255) | FLOW_FRAGMENT);
+    flow->one = flow_load32(frame + 26);
+    flow->other = flow_load32(frame + 30);
+    if (flow->kind != FLOW_KIND(6) && flow->kind != FLOW_KIND(17))
+        return !(flow->kind & FLOW_FRAGMENT) && !flow_has_ports((uint8_t)(flow->kind >> 24));
+    flow->one = flow->one * seed + flow_load16(frame + 34);
+    flow->other = flow->other * seed + flow_load16(frame + 36);
+    return true;
+}
+
+/* The last bytes, in which neighbours differ, must not be the upper ones: no product brings those down. */
+static inline uint64_t flow_address6(const uint8_t *address, uint64_t seed)
+{
+    uint64_t interface = flow_load64(address + 8);
+
+    return flow_mix(flow_load64(address), seed) ^ (interface >> 32 | interface << 32);
+}
+
+static inline struct flow flow_of(const uint8_t *frame, uint32_t visible, uint64_t seed)
 {
     const uint8_t *packet = frame + FLOW_ETHERNET;
-    uint16_t type = flow_load16(frame + 12);
-    uint32_t rest = visible - FLOW_ETHERNET;
+    uint32_t rest = visible - FLOW_ETHERNET, header;
+    uint32_t first = rest < FLOW_IPV4 ? 0 : flow_load32(frame + 12) & FLOW_FIRST_MASK;
+    uint8_t protocol;
+    struct flow flow;
 
-    if (type == FLOW_TYPE_IPV4 && rest >= FLOW_IPV4 && packet[0] >> 4 == 4 && (packet[0] & 15) >= 5)
-        return flow_ipv4(packet, rest, seed);
-    if (type == FLOW_TYPE_IPV6 && rest >= FLOW_IPV6 && packet[0] >> 4 == 6)
-        return flow_ipv6(packet, rest, seed);
-    return flow_pair(flow_load64(frame) << 16, flow_load64(frame + 4) >> 16 << 16, 0, seed);
+    if (first == FLOW_FIRST_IPV6 && rest >= FLOW_IPV6) {
+        flow.one = flow_address6(packet + 8, seed);
+        flow.other = flow_address6(packet + 24, seed);
+        header = FLOW_IPV6;
+        protocol = packet[6];
+    } else if (first == FLOW_FIRST_IPV4 && (packet[0] & 15) >= 5) {
+        flow.one = flow_load32(packet + 12);
+        flow.other = flow_load32(packet + 16);
+        header = flow_load16(packet + 6) & FLOW_FRAGMENT ? rest : (packet[0] & 15) * 4u;
+        protocol = packet[9];
+    } else {
+        return (struct flow){flow_load64(frame) << 16 >> 16, flow_load64(frame + 4) >> 16, 0};
+    }
+    if (flow_has_ports(protocol) && rest >= header + 4) {
+        flow.one = flow.one * seed + flow_load16(packet + header);
+        flow.other = flow.other * seed + flow_load16(packet + header + 2);
+    }
+    flow.kind = FLOW_KIND(protocol);
+    return flow;
+}
+
+/*
+ * 64 bits for the flow of a frame of which the first `visible` bytes are given, 14 at least; no byte beyond is looked at. The upper ones
+ * depend on all that tells flows apart. `seed` is odd, and another one for each boot, or anyone could choose addresses that all share a lane.
+ */
+static inline uint64_t flow_hash(const uint8_t *frame, uint32_t visible, uint64_t seed)
+{
+    struct flow flow;
+
+    if (__builtin_expect(!flow_usual(frame, visible, seed, &flow), 0))
+        flow = flow_of(frame, visible, seed);
+    return flow_sum(flow, seed);
+}
+
+/* Which of `lanes`: the hash is a fraction of 2^64. */
+static inline uint64_t flow_lane(uint64_t hash, uint64_t lanes)
+{
+    return (uint64_t)((unsigned __int128)hash * lanes >> 64);
 }
 
 #endif

@@ -24,42 +24,43 @@ void spread_wire(struct spread *spread, const struct service *driver)
 
 void spread_batch(struct spread *spread, struct message **messages, unsigned count)
 {
-    struct message *lane[BATON_THREADS][BATON_BATCH];
-    uint32_t counts[BATON_THREADS] = {0};
+    struct message *lane[BATON_THREADS][BATON_BATCH], **end[BATON_THREADS];
     const uint64_t lanes = spread->lanes, seed = flow_seed;
 
-    for (unsigned i = 0; i < count; i++) {
-        const struct baton_message *abi = &messages[i]->abi;
-        uint64_t number = flow_hash(abi->data, abi->inline_length, seed) * lanes >> 32;
+    for (unsigned i = 0; i < lanes; i++)
+        end[i] = lane[i];
+    for (struct message **message = messages, **last = messages + count; message < last; message++) {
+        const struct baton_message *abi = &(*message)->abi;
 
-        lane[number][counts[number]++] = messages[i];
+        *end[flow_lane(flow_hash(abi->data, abi->inline_length, seed), lanes)]++ = *message;
     }
     for (unsigned i = 0; i < lanes; i++) {
-        memcpy(messages, lane[i], counts[i] * sizeof messages[0]);
-        messages += counts[i];
-        spread->count[i] = counts[i];
+        size_t size = (size_t)((char *)end[i] - (char *)lane[i]);
+
+        spread->count[i] = (uint32_t)(size / sizeof messages[0]);
+        messages = (struct message **)((char *)memcpy(messages, lane[i], size) + size);
     }
 }
 
 int spread_send(struct spread *spread, struct message **messages, unsigned count)
 {
-    struct message *left[BATON_BATCH];
-    unsigned waiting = 0, at = 0;
+    unsigned at = count, end = count; /* behind the lanes to come; before what waits */
     bool dead = false;
 
-    for (unsigned lane = 0; lane < spread->lanes; lane++) {
-        uint32_t want = spread->count[lane], taken = 0;
-        int sent = want ? port_send(spread->port[lane], &messages[at], want) : 0;
-
+    for (unsigned lane = spread->lanes; lane--;) {
+        uint32_t want = spread->count[lane];
+        if (!want)
+            continue;
+        at -= want;
+        int sent = port_send(spread->port[lane], &messages[at], want);
+        uint32_t taken = sent > 0 ? (uint32_t)sent : 0;
         dead |= sent == BATON_EDEAD;
-        taken = sent > 0 ? (uint32_t)sent : 0;
-        for (uint32_t i = taken; i < want; i++)
-            left[waiting++] = messages[at + i];
-        spread->count[lane] = want - taken;
-        at += want;
+        spread->count[lane] = want -= taken;
+        end -= want;
+        if (want)
+            memmove(&messages[end], &messages[at + taken], want * sizeof messages[0]);
     }
-    memcpy(&messages[count - waiting], left, waiting * sizeof left[0]);
-    return waiting < count ? (int)(count - waiting) : dead ? BATON_EDEAD : BATON_EFULL;
+    return end ? (int)end : dead ? BATON_EDEAD : BATON_EFULL;
 }
 
 void spread_wait(const struct spread *spread, struct thread *thread)

@@ -32,6 +32,7 @@ UNITS = {
     "ledger": "test_ledger",
     "string": "test_string",
     "flow": "test_flow",
+    "spread": "test_spread",
     "virtqueue": "test_virtqueue",
     "virtio-net": "test_virtio_net",
     "pci": "test_pci",

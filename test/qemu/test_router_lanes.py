@@ -11,12 +11,11 @@ from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
-from cost import BOTH, instructions
+from cost import BOTH, assert_bound
 from harness import wait_until
 from naming import named
 from routing import HOST, ROUTER, TWO, Bench, start
 from routing6 import TWO6, Bench6, host, own
-from test_cores import BOUND
 from traffic import assert_all_arrived, assert_pages_conserved, by_name, drops, through
 
 FRAMES = 200    # of each of 126 flows
@@ -281,21 +280,12 @@ def test_killed(boot, image, tmp_path):
     machine.halt()
 
 
-@named("router-lanes-instructions-{cpus}-cpus-{lanes}-lanes-{size}")
+@named("router-lanes-instructions-ipv{version}-{cpus}-cpus-{lanes}-lanes-{size}")
 @pytest.mark.alone
-@pytest.mark.parametrize("size", [60, 1514])
-@pytest.mark.parametrize("cpus,lanes", [(2, 1), (2, 2), (4, 1), (4, 2)])
-def test_instructions(boot, image, tmp_path, cpus, lanes, size):
-    """At most 1.25 times what a frame costs on one CPU; in one of three runs: the host's other work makes CPUs wait."""
+@pytest.mark.parametrize("version,cpus,lanes,size", [
+    *((4, cpus, lanes, size) for cpus, lanes in [(2, 1), (2, 2), (4, 1), (4, 2), (4, 4)] for size in (60, 1514)),
+    (6, 2, 2, 78), (6, 4, 4, 78)])
+def test_instructions(boot, image, tmp_path, version, cpus, lanes, size):
     file = tmp_path / "router.conf"
-    file.write_text(TWO)
-    routed = {"initrd": file, "routed": 4, "router": ROUTER[:2]}
-    for flow in (["0:1"], BOTH):
-        one = instructions(boot, image, 1, 1, size, flow, parallel=False, **routed)
-        for parallel in (False, True):
-            runs = []
-            while len(runs) < 3 and min(runs, default=9999) > BOUND * one:
-                runs.append(instructions(boot, image, cpus, lanes, size, flow, parallel=parallel, **routed))
-            print(f"{len(flow)} ways, {size} bytes: {one:.0f} with one CPU; {cpus} CPUs, {lanes} lanes, "
-                  f"{'in parallel' if parallel else 'in turns'}: {', '.join(f'{run:.0f}' for run in runs)}")
-            assert min(runs) <= BOUND * one
+    file.write_text({4: TWO, 6: TWO6}[version])
+    assert_bound(boot, image, cpus, lanes, size, initrd=file, routed=version, router=ROUTER[:2])
