@@ -80,8 +80,8 @@ static inline uint64_t flow_sum(struct flow flow, uint64_t seed)
 /* By a bit for each protocol: TCP 6, UDP 17, DCCP 33, SCTP 132, UDP-Lite 136. */
 static inline bool flow_has_ports(uint8_t protocol)
 {
-    static const uint64_t protocols[4] = {UINT64_C(1) << 6 | UINT64_C(1) << 17 | UINT64_C(1) << 33, 0,
-                                          UINT64_C(1) << (132 - 128) | UINT64_C(1) << (136 - 128), 0};
+    static const uint64_t protocols[4] = {1ull << 6 | 1ull << 17 | 1ull << 33, 0,
+                                          1ull << (132 - 128) | 1ull << (136 - 128), 0};
 
     return protocols[protocol / 64] >> protocol % 64 & 1;
 }

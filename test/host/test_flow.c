@@ -172,7 +172,15 @@ static void test_both_ways_are_the_same(void **state)
 
 /* ---- How evenly flows are spread that differ in little ---- */
 
-enum pattern { PORTS, HOSTS, PAIRS, HOSTS_6, PORTS_6, STATIONS, PATTERNS };
+enum pattern {
+    PORTS,
+    HOSTS,
+    PAIRS,
+    HOSTS_6,
+    PORTS_6,
+    STATIONS,
+    PATTERNS
+};
 
 static void flow_make(uint8_t *frame, enum pattern pattern, unsigned number)
 {
@@ -229,9 +237,12 @@ static void test_spreads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ports_tell_flows_apart),  cmocka_unit_test(test_both_directions_are_one),
-        cmocka_unit_test(test_fragments_stay_together), cmocka_unit_test(test_others_by_ethernet),
-        cmocka_unit_test(test_looks_at_nothing_hidden), cmocka_unit_test(test_both_ways_are_the_same),
+        cmocka_unit_test(test_ports_tell_flows_apart),
+        cmocka_unit_test(test_both_directions_are_one),
+        cmocka_unit_test(test_fragments_stay_together),
+        cmocka_unit_test(test_others_by_ethernet),
+        cmocka_unit_test(test_looks_at_nothing_hidden),
+        cmocka_unit_test(test_both_ways_are_the_same),
         cmocka_unit_test(test_spreads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
