@@ -27,7 +27,8 @@ void spread_batch(struct spread *spread, struct message **messages, unsigned cou
     struct message *lane[BATON_THREADS][BATON_BATCH], **end[BATON_THREADS];
     const uint64_t lanes = spread->lanes, seed = flow_seed;
 
-    for (unsigned i = 0; i < lanes; i++)
+    end[0] = lane[0];
+    for (unsigned i = 1; i < lanes; i++)
         end[i] = lane[i];
     for (struct message **message = messages, **last = messages + count; message < last; message++) {
         const struct baton_message *abi = &(*message)->abi;
