@@ -109,15 +109,16 @@ bool page_share(uint32_t number)
     struct page *page = &page_table[number];
     uint64_t state = page_lock(page);
     struct slot *slot = state & STATE_DEVICE ? NULL : page_slot(page, 0);
-    bool shared = slot && state_total(state) < OWNERSHIPS_MAX;
 
-    /* The kernel's own threads map no page, so there is no translation that would have to be downgraded (page 2) */
-    if (shared) {
-        slot->count++;
-        ledger_note(cpu_self(), LEDGER_DUPLICATE, 0, number, page_total(page));
+    if (!slot || state_total(state) == OWNERSHIPS_MAX) {
+        page_unlock_unchanged(page, state);
+        return false;
     }
+    /* The kernel's own threads map no page, so there is no translation that would have to be downgraded (page 2) */
+    slot->count++;
+    ledger_note(cpu_self(), LEDGER_DUPLICATE, 0, number, page_total(page));
     page_unlock(page, state);
-    return shared;
+    return true;
 }
 
 /* Gives one ownership of the kernel up. True when the page is free now, and the caller gives it to the pool. */

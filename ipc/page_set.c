@@ -198,6 +198,11 @@ static void page_take_strays(struct page *page, uint64_t tables)
     if (!(seen & (STATE_MAPPED | STATE_LOCK)))
         return;
     uint64_t state = page_lock(page);
+    /* Free, in a limbo, or in a message whose unmaps are gathered: then its record is another CPU's, which writes to it without the lock */
+    if (!(state & STATE_MAPPED)) {
+        page_unlock_unchanged(page, state);
+        return;
+    }
     for (unsigned i = 0; i < page->used; i++) {
         const struct space *owner = space_at(page->slots[i].space);
         if (owner && owner->table) /* NULL: owned by way of another page; whoever may have it maps it again */

@@ -21,9 +21,13 @@ static _Alignas(4096) uint8_t memory[4 << 20];
 
 void machine_thread_is(unsigned cpu)
 {
+    uint32_t count = __atomic_load_n(&cpu_count, __ATOMIC_RELAXED);
+
     own_cpu = cpu;
     cpus[cpu].number = cpu;
-    __atomic_store_n(&cpu_count, CPUS_MAX, __ATOMIC_RELAXED);
+    while (count <= cpu && !__atomic_compare_exchange_n(&cpu_count, &count, cpu + 1, false, __ATOMIC_RELAXED,
+                                                        __ATOMIC_RELAXED))
+        ;
 }
 
 uint64_t machine_threads_memory(uint64_t *size)

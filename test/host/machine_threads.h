@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* The calling host thread is this CPU from now on. Each number belongs to one thread. */
+/* The calling host thread is this CPU from now on. Each number belongs to one thread. There are as many CPUs as the highest says. */
 void machine_thread_is(unsigned cpu);
 
 /* Where its memory begins, and how large it is. */

@@ -1,8 +1,8 @@
 /*
  * host-pages-threads: page ownership on real threads, under the thread sanitizer. Four CPUs act for five spaces at once,
  * one of them shared by two CPUs, at few pages, so that they meet: compare-and-swap against lock, free against forged, unmap
- * queues against passes, limbos against takers. The policy and the way in which CPUs are told change meanwhile. (Nobody rings
- * here: a CPU makes its passes between its operations.) At the end each count is the sum of what was granted (page 1, 5), and
+ * queues against passes, limbos against takers, pages that circulate against the end of their trust set. The policy and the way in
+ * which CPUs are told change meanwhile. (Nobody rings here: a CPU makes its passes between its operations.) At the end each count is the sum of what was granted (page 1, 5), and
  * while a space owns a page alone nobody else does.
  *
  *   pages_threads [operations of each CPU]      default 200000
@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "ipc/page.h"
 #include "ipc/page_limbo.h"
+#include "ipc/page_set.h"
 #include "ipc/policy.h"
 #include "mm/frame.h"
 #include "mm/kernel_map.h"
@@ -223,6 +224,16 @@ static bool op_passes(struct actor *actor)
     }
 }
 
+/* The trust set ends, and another begins with the same members: by one thread, as on the console. */
+static bool op_set(const struct actor *actor)
+{
+    if (actor->cpu != CPUS - 1)
+        return false;
+    page_sets_close();
+    page_sets_open(POLICY_PATH);
+    return true;
+}
+
 static bool op_counted(struct space *space, uint32_t page, int result, int delta)
 {
     if (!result)
@@ -237,6 +248,8 @@ static bool operate(struct actor *actor)
     uint32_t page = random_below(actor, PAGES);
     struct page_info info;
 
+    if (!random_below(actor, 100))
+        return op_set(actor);
     switch (random_below(actor, 10)) {
     case 0:
         return op_get(space);
@@ -330,6 +343,7 @@ int main(int argc, char **argv)
 
     operations = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
     frame_range_add(memory, size);
+    machine_thread_is(CPUS - 1);
     machine_thread_is(0);
     space_init(PAGES, 8);
     page_region_init(UINT64_C(0x80000000), PAGES);
@@ -337,6 +351,9 @@ int main(int argc, char **argv)
     spaces[0] = space_at(0);
     for (unsigned i = 1; i <= SPACES; i++)
         spaces[i] = space_create("space", i != 4, 12);
+    for (unsigned i = 1; i <= 3; i++)
+        page_set_join(spaces[i], "three");
+    page_sets_open(POLICY_PATH);
     for (unsigned i = 0; i < CPUS; i++) {
         actors[i].cpu = i;
         actors[i].random = i;
