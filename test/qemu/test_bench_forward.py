@@ -341,7 +341,7 @@ def test_interrupted(tmp_path):
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=30)[0]
+    rest = process.communicate(timeout=120)[0]
     assert process.returncode == 130 and "interrupted" in rest, rest
     assert not list(tmp_path.iterdir())
     left = subprocess.run(["pgrep", "-g", str(process.pid)], stdout=subprocess.PIPE, text=True).stdout

@@ -4,6 +4,7 @@ import subprocess
 import time
 
 from building import ROOT
+from harness import LIMIT
 from naming import named
 
 FRAME = bytes([2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(range(186))
@@ -11,7 +12,7 @@ FRAME = bytes([2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(range(18
 
 def gdb(machine, elf, *commands):
     # A guest that is stopped at its entry says nothing by which we could know that QEMU listens; without, gdb shows the file's zeros.
-    end = time.monotonic() + 20
+    end = time.monotonic() + LIMIT
     while not (machine.folder / "gdb").exists() and time.monotonic() < end:
         time.sleep(0.02)
     words = ["gdb-multiarch", "-q", "-batch", "-nx", "-ex", "set confirm off", "-ex",
@@ -19,7 +20,7 @@ def gdb(machine, elf, *commands):
     for command in commands:
         words += ["-ex", f"echo == {command}\\n", "-ex", command]
     done = subprocess.run([*words, elf], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=60)
+                          timeout=250)
     parts = re.split(r"^== (.*)\n", done.stdout, flags=re.MULTILINE)
     assert not re.search("No such file|could not connect", done.stdout, re.IGNORECASE), done.stdout
     assert done.returncode == 0 and "Traceback" not in done.stdout and "Error" not in done.stdout, done.stdout

@@ -83,7 +83,7 @@ def test_idle(boot, switch, cpus):
     machine = boot(switch, cpus=cpus, gic=3, icount="shift=0,sleep=off", plugin=insn_plugin())
     machine.wait_ready()
     assert_all_arrived(through(machine, flow="0:1", frames=100, size=60, stall=20))
-    instructions_while_idle(machine, 0.5)  # the last frames come back, the drivers go to sleep
+    machine.rest(0.5)  # the last frames come back, the drivers go to sleep
     figure = instructions_while_idle(machine, 1)
     print(f"{figure} instructions in a second without traffic")
     assert figure <= 5000, f"{figure} instructions in a second in which nothing happened"

@@ -117,9 +117,7 @@ def test_history(boot, build):
     machine = boot(build.image("figures"), cpus=4, nics=0, append=f"{ON} rounds=1")
     machine.wait_for(r"^sender: figures: 1 rounds\n")
     # A page is free when its last unmap is through on every CPU. Nobody waits for that, so it may be after the line above.
-    end = time.monotonic() + 20
-    while (pages := machine.stats()["pages"])["free"] < pages["total"] and time.monotonic() < end:
-        time.sleep(0.1)
+    machine.quiet_stats(machine.stats()["pages"]["total"])
     sent = [event.page for event in exported(machine).events if event.event == "send"]
     text = machine.command(f"pages {sent[-1]}")
     assert "0 ownerships" in text and "before: receiver" in text, text

@@ -121,9 +121,9 @@ def test_left_alone(boot, switch):
     nics = [Nic(options=",disable-modern=on"), Nic(), Nic()]
     machine = boot(switch, transport="pci", nics=nics, buses=["e1000e,romfile=,addr=9", "virtio-rng-pci,addr=8"],
                    extra=["-nic", "none"]).wait_ready()
-    machine.wait_for(r"^pci 00:09\.0: no driver for 8086:10d3: left alone$", 1)
-    machine.wait_for(r"^virtio-pci 00:08\.0: no driver for device number 4 .*left alone$", 1)
-    machine.wait_for(r"^pci 00:01\.0: virtio: .*legacy only.*not used$", 1)
+    machine.wait_for(r"^pci 00:09\.0: no driver for 8086:10d3: left alone$")
+    machine.wait_for(r"^virtio-pci 00:08\.0: no driver for device number 4 .*left alone$")
+    machine.wait_for(r"^pci 00:01\.0: virtio: .*legacy only.*not used$")
     assert list(names(machine)) == ["net0", "net1"]
     port = machine.port(1)
     port.send(bytes([255] * 6 + [2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(46))

@@ -29,7 +29,7 @@ def exported(machine, limit=120):
     return ledger.parse(machine.console_text()[start:])
 
 
-def remembered(machine, limit=20):
+def remembered(machine, limit=LIMIT):
     """
     What exported() returns, of a ledger that was on from the boot, out of the machine's memory: a console takes a minute for
     200,000 events. The machine stands still then, in the middle of its export, of which the beginning is used.

@@ -23,8 +23,8 @@ def generate(sockets, timeout=250, **options):
 
 
 def through(machine, timeout=250, **options):
-    """generate() between all NICs of a machine."""
-    return generate([nic.far_end() for nic in machine.nics], timeout=timeout, **options)
+    """generate() between all NICs of a machine, which a busy host may run late: what does not come is waited for longer."""
+    return generate([nic.far_end() for nic in machine.nics], timeout=timeout, **{"stall": 30, **options})
 
 
 def assert_all_arrived(result):
