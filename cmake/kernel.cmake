@@ -26,7 +26,7 @@ set(BATON_SMALL
     drivers/bcm2835 drivers/commands drivers/console drivers/cpu_start drivers/gic_its drivers/gic_v2m drivers/ledger
     drivers/lives drivers/msi drivers/nic drivers/pci drivers/policy drivers/power drivers/psci drivers/spin_table
     drivers/stats drivers/trace drivers/uart drivers/virtio[.]c drivers/virtio_pci_find
-    ipc/block ipc/capture ipc/copy ipc/describe ipc/life ipc/page[.]c ipc/page_book ipc/page_limbo ipc/page_set
+    ipc/block ipc/capture ipc/copy ipc/describe ipc/fault ipc/life ipc/page[.]c ipc/page_book ipc/page_limbo ipc/page_set
     ipc/policy ipc/request ipc/service ipc/share ipc/syscall_book ipc/trace ipc/transfer_special ipc/wiring
     mm/frame mm/kernel_map
     core/irq core/pool core/stock core/timer core/trap drivers/gic_v drivers/spread drivers/virtio_mmio drivers/virtio_net[.]c drivers/virtio_net_slots

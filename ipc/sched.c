@@ -175,11 +175,17 @@ void sched_timer_remove(struct thread *thread)
     thread->on_timer = false;
 }
 
-/* Whether any other thread is to run at once. */
+/* Whether any other thread is to run at once. Model-checked: test/model/preempt.pml. */
 static void give_way(struct cpu *cpu, bool gives_way)
 {
     cpu->gives_way = gives_way;
     __atomic_store_n(&cpu->must_ring, gives_way, __ATOMIC_RELAXED);
+    if (!gives_way)
+        return;
+    arch_dmb_ish(); /* else we may look before others can see that they must ring */
+    /* Who came before they could did not: it would wait until the period ends. So we ring for it, and look again as for any other */
+    if (__atomic_load_n(&cpu->inbox, __ATOMIC_RELAXED))
+        irq_send(cpu->number, IPI_WAKE);
 }
 
 /* The current thread has run up to `now`, or begins to, and its service has a share of this CPU. */
