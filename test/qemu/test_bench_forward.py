@@ -27,7 +27,7 @@ def results_of(tmp_path, *words, **how):
     file = tmp_path / "results.json"
     text = bench("forward", "--json", str(file), *words, **how)
     results = json.loads(file.read_text())
-    assert list(results) == ["rows", "refused", "absent", "commands", "generator_alone"]
+    assert list(results) == ["rows", "refused", "absent", "commands", "generator_alone", "generator_ahead"]
     return results, text
 
 
