@@ -10,7 +10,7 @@ import socket
 import statistics
 import time
 
-from tools import baton_guest, bench_forward_report as report, bench_options, bench_throughput, rig, trial
+from tools import baton_guest, bench_forward_report as report, bench_options, bench_throughput, placing, rig, trial
 from tools.common import Failure, say
 from tools.progress import Progress
 from tools.trial import Refused
@@ -48,7 +48,9 @@ class Case:
 
 def rate_of(one, case, seconds):
     """One timed run; what is shown of it."""
-    result, _, _ = trial.run(one, case.size, case.directions, window=case.window, seconds=seconds, warm=case.warm(), timing=True)
+    with placing.apart(one, case.window == 1) as place:
+        result, _, _ = trial.run(one, case.size, case.directions, window=case.window, seconds=seconds, warm=case.warm(), timing=True,
+                                 place=place)
     measured, latency = result["measured"], result.get("latency_us")
     if not latency:
         raise Refused(f"no frame came within {seconds} s")
@@ -258,8 +260,8 @@ def measure(options, preset):
     alone = ceiling(dict.fromkeys(row["size"] for row in work.rows))
     absent += work.absent
     work.show()
-    report.show_rest(work.refused, absent, work.commands, alone, trial.ahead())
+    report.show_rest(work.refused, absent, work.commands, alone, placing.ahead())
     say(f"{len(work.rows)} rows in {time.monotonic() - begin:.0f} s")
     results = {"rows": work.rows, "refused": work.refused, "absent": absent, "commands": work.commands, "generator_alone": alone,
-               "generator_ahead": bool(trial.ahead())}
+               "generator_ahead": bool(placing.ahead())}
     return bool(work.refused), results

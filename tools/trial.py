@@ -3,13 +3,12 @@ One run of the traffic generator (tools/native/generator.c) through a rig, and a
 that was lost, came twice, was damaged or came where it does not belong; counters of the guest that do not tell the very
 frames that passed the sockets; pages that are missing.
 """
-import functools
 import json
 import socket
 import subprocess
 import time
 
-from tools import compiled
+from tools import compiled, placing
 from tools.common import Failure
 
 LIMIT = 300          # seconds in which a generator must have ended
@@ -24,22 +23,15 @@ class Refused(Exception):
     """A run of which no figure may be shown."""
 
 
-@functools.cache
-def ahead():
-    """
-    The words before a command that put it in line for a processor before all guests; none where this user may not. The generator is
-    the clock of a latency: what it waits for a processor itself would count as the guest's.
-    """
-    words = ["chrt", "--fifo", "1"]
-    return words if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL).returncode == 0 else []
-
-
 def sizes_of(size):
     return ",".join(map(str, IMIX if size == "imix" else [int(size)]))
 
 
-def generate(ends, size, direction="one", routed=None, count=None, timing=False, stall=STALL, **options):
-    """Runs the generator between two connected sockets; returns what it reports. Options are the generator's own."""
+def generate(ends, size, direction="one", routed=None, count=None, timing=False, stall=STALL, place=(), **options):
+    """
+    Runs the generator between two connected sockets, with the words of `place` before it; returns what it reports. Options are the
+    generator's own.
+    """
     words = [str(compiled.generator()), "--size", sizes_of(size), "--linger", str(LINGER), "--stall", str(stall)]
     for flow in FLOWS[direction]:
         words += ["--flow", flow]
@@ -53,7 +45,7 @@ def generate(ends, size, direction="one", routed=None, count=None, timing=False,
             words += ["--router", address]
     kept = [end.fileno() for end in ends]
     try:
-        done = subprocess.run(["setpriv", "--pdeathsig", "KILL", *ahead(), *words, *[f"fd:{fd}" for fd in kept]], pass_fds=kept, text=True,
+        done = subprocess.run(["setpriv", "--pdeathsig", "KILL", *place, *placing.ahead(), *words, *[f"fd:{fd}" for fd in kept]], pass_fds=kept, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         raise Refused(f"the generator did not end within {LIMIT} s") from None

@@ -3,9 +3,11 @@ import argparse
 import copy
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import time
 import types
 
@@ -15,7 +17,7 @@ from building import ROOT
 from naming import alone, long, named
 from test_bench import bench
 
-from tools import bench_forward, bench_forward_plot, bench_forward_report, bench_options, bench_throughput, peer, rig, trial
+from tools import bench_forward, bench_forward_plot, bench_forward_report, bench_options, bench_throughput, peer, placing, rig, trial
 from tools.common import Failure
 
 KEYS = ["guest", "title", "routed", "polls", "cpus", "size", "window", "directions", "frames_per_second", "loss", "latency_us",
@@ -57,6 +59,34 @@ def test_quick(tmp_path):
     assert rows["imix", 32]["bytes_copied"] > rows["60", 32]["bytes_copied"] == pytest.approx(120, abs=2)
     assert all(results["generator_alone"][size] > 4 * row["frames_per_second"]["max"] for (size, _), row in rows.items())
     assert "qemu-system-aarch64" in text and all("-M" in line or "-machine virt" in line for line in results["commands"].values())
+
+
+TWO_THREADS = "import threading, sys; threading.Thread(target=sys.stdin.read).start(); print(threading.active_count(), flush=True)"
+
+
+@named("bench-forward-places")
+def test_places():
+    """A guest's CPUs get processors of their own when one is left for all others, and afterwards everybody is free again."""
+    assert placing.places(1, {2, 5}) == ([2], [5]) and placing.places(2, {0, 1, 2, 3}) == ([0, 1], [2, 3])
+    assert placing.places(2, {0, 1}) is None and placing.places(1, {0}) is None
+    everywhere = os.sched_getaffinity(0)
+    with subprocess.Popen([sys.executable, "-c", TWO_THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        tasks = sorted(pathlib.Path(f"/proc/{process.pid}/task").iterdir(), key=lambda task: int(task.name))
+        guest = types.SimpleNamespace(cpus=1, threads=[tasks[1] / "schedstat"], machine=types.SimpleNamespace(process=process))
+
+        def allowed():
+            return [os.sched_getaffinity(int(task.name)) for task in tasks]
+
+        with placing.apart(guest, False) as words:
+            assert words == [] and allowed() == [everywhere, everywhere]
+        with placing.apart(guest, True) as words:
+            found = placing.places(1, everywhere)
+            assert allowed() == ([set(found[1]), set(found[0])] if found else [everywhere, everywhere])
+            assert words == (["taskset", "--cpu-list", ",".join(map(str, found[1]))] if found else [])
+            assert subprocess.run([*words, "true"]).returncode == 0
+        assert allowed() == [everywhere, everywhere]
+        process.stdin.close()
 
 
 @named("bench-forward-refuses-{what}")
