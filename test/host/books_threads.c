@@ -2,7 +2,8 @@
  * host-books-threads: books (ipc/page_book.h) on real threads, under the thread sanitizer. Four CPUs act for three spaces, each of
  * which has threads on several of them, as a hostile service would: it binds, unbinds, trims, sends, touches and releases what
  * another of its threads is just binding, unbinding, trimming or sending. At the end nobody waits for a lock, each space's account
- * is what it owns, and when all is given up every page is free (page 1, 5; book 1, 6).
+ * is what it owns, and when all is given up every page is free (page 1, 5; book 1, 6). Before that, what they could only meet in by
+ * chance is played step by step: lost_pages.c.
  *
  *   books_threads [operations of each CPU]      default 100000
  */
@@ -20,6 +21,7 @@
 #include "mm/kernel_map.h"
 #include "mm/space.h"
 #include "mm/unmap.h"
+#include "test/host/lost_pages.h"
 #include "test/host/machine_threads.h"
 
 #define CPUS     4u
@@ -304,6 +306,7 @@ int main(int argc, char **argv)
     spaces[0] = space_at(0);
     for (unsigned i = 1; i <= SPACES; i++)
         spaces[i] = space_create("space", true, LIMIT);
+    lost_pages_play(spaces[1]);
     pthread_barrier_init(&all_there, NULL, CPUS);
     for (unsigned i = 0; i < CPUS; i++) {
         actors[i].cpu = i;

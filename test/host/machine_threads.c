@@ -51,9 +51,17 @@ struct cpu *machine_cpu_get(void)
     return &cpus[own_cpu];
 }
 
+static unsigned relaxed[CPUS_MAX]; /* (atomic) */
+
 void machine_relax(void)
 {
+    __atomic_fetch_add(&relaxed[own_cpu], 1, __ATOMIC_RELAXED);
     sched_yield();
+}
+
+unsigned machine_threads_relaxed(unsigned cpu)
+{
+    return __atomic_load_n(&relaxed[cpu], __ATOMIC_RELAXED);
 }
 
 void machine_barrier(enum machine_barrier barrier)

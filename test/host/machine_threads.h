@@ -11,6 +11,9 @@
 /* The calling host thread is this CPU from now on. Each number belongs to one thread. There are as many CPUs as the highest says. */
 void machine_thread_is(unsigned cpu);
 
+/* How often the CPU has found that it must wait for another; asking orders nothing. */
+unsigned machine_threads_relaxed(unsigned cpu);
+
 /* Where its memory begins, and how large it is. */
 uint64_t machine_threads_memory(uint64_t *size);
 
