@@ -35,6 +35,7 @@ enum {
 static volatile uint8_t *uart;
 static unsigned char ring[RING];
 static uint32_t ring_head, ring_tail; /* ever written, ever read */
+static bool full;                     /* there may be more in the UART */
 static void (*reader_notify)(void);
 
 void uart_pl011_init(volatile void *registers, uint64_t clock)
@@ -69,18 +70,25 @@ void uart_pl011_write(const char *text, size_t length)
     }
 }
 
+/*
+ * What is there and has room; the rest stays in the UART, whose sender holds back, or is told by its own loss, and does not
+ * interrupt until the reader has made room. On the CPU of the interrupt, masked.
+ */
+static void take(void)
+{
+    while (ring_head - ring_tail < RING && !(arch_device_read(uart + FLAGS) & FLAG_RX_EMPTY)) {
+        ring[ring_head % RING] = (unsigned char)arch_device_read(uart + DATA);
+        ring_head++;
+    }
+    full = ring_head - ring_tail == RING;
+    arch_device_write(uart + INTERRUPT_MASK, full ? 0 : INTERRUPT_RX | INTERRUPT_RX_TIMEOUT);
+}
+
 static void receive(void *unused)
 {
     (void)unused;
     arch_device_write(uart + INTERRUPT_CLEAR, INTERRUPT_RX | INTERRUPT_RX_TIMEOUT);
-    while (!(arch_device_read(uart + FLAGS) & FLAG_RX_EMPTY)) {
-        unsigned char character = (unsigned char)arch_device_read(uart + DATA);
-        if (ring_head - __atomic_load_n(&ring_tail, __ATOMIC_RELAXED) == RING) {
-            continue;
-        }
-        ring[ring_head % RING] = character;
-        __atomic_store_n(&ring_head, ring_head + 1, __ATOMIC_RELEASE);
-    }
+    take();
     reader_notify();
 }
 
@@ -89,14 +97,18 @@ void uart_pl011_receive(unsigned irq, unsigned cpu, void (*notify)(void))
     reader_notify = notify;
     arch_device_write(uart + INTERRUPT_LEVEL, 0); /* as soon as 1/8 of the FIFO is full */
     irq_register(irq, receive, NULL, cpu);
-    arch_device_write(uart + INTERRUPT_MASK, INTERRUPT_RX | INTERRUPT_RX_TIMEOUT);
+    take();
 }
 
 int uart_pl011_read(void)
 {
-    if (__atomic_load_n(&ring_head, __ATOMIC_ACQUIRE) == ring_tail)
-        return -1;
-    int character = ring[ring_tail % RING];
-    __atomic_store_n(&ring_tail, ring_tail + 1, __ATOMIC_RELEASE);
+    uint64_t flags = arch_irq_save();
+    int character = -1;
+
+    if (full && ring_head == ring_tail)
+        take();
+    if (ring_head != ring_tail)
+        character = ring[ring_tail++ % RING];
+    arch_irq_restore(flags);
     return character;
 }

@@ -2,7 +2,8 @@
  * PL011 UART: the console's device. Output polls, input comes by interrupts into a small ring.
  *
  * Owns: one UART's registers and the ring of what was received. The ring is filled by the interrupt's handler and
- * emptied by one reader on the same CPU. Characters that come while it is full are lost.
+ * emptied by one reader on the same CPU. While it is full, what comes stays in the UART: its sender holds back if it can (QEMU
+ * does), else the UART loses what is beyond its own queue.
  * Manual: Arm DDI 0183, PrimeCell UART (PL011).
  */
 #ifndef DRIVERS_UART_PL011_H
@@ -17,7 +18,7 @@ void uart_pl011_init(volatile void *registers, uint64_t clock);
 /* Lets characters in on `cpu`; `notify` is called, with interrupts masked, whenever some came. */
 void uart_pl011_receive(unsigned irq, unsigned cpu, void (*notify)(void));
 
-/* The next character, -1 when there is none. */
+/* The next character, -1 when there is none. On the CPU that lets them in. */
 int uart_pl011_read(void);
 
 /* Prints; waits for the device. A line feed becomes CR LF. */

@@ -1,4 +1,6 @@
 """The console of interface.md, as scripts and people use it."""
+import re
+
 import pytest
 
 from naming import named
@@ -67,6 +69,16 @@ def test_unknown(machine):
     assert "help" in machine.command("frobnicate now")
     machine.command("stats jsonn")
     assert machine.stats()["cpus"] == 2
+
+
+@named("console-takes-all-at-once")
+def test_much(machine):
+    """More than it has room for, while its answers are printed: the rest waits at the UART."""
+    start, count = machine.mark(), 500
+    machine.serial.sendall(b"".join(b"nonsense-%d\r" % number for number in range(count)))
+    machine.wait_for(rf"^nonsense-{count - 1}: no such command", since=start)
+    said = re.findall(r"^nonsense-(\d+): no such command", machine.console_text()[start:], re.MULTILINE)
+    assert said == [str(number) for number in range(count)]
 
 
 @named("console-edits-lines")

@@ -15,7 +15,7 @@ from tools import bench_stations
 from traffic import assert_all_arrived, through
 
 TRIES = 5    # until the limit is kept: a busy host makes smaller batches, which cost more
-OFTEN = 0.5  # executed by so many of the frames: by each; what a batch passes once is far below
+OFTEN = 0.5  # executed by so many of the frames: by each; what a batch passes once is far below, in one of the tries at least
 
 
 def counted(machine, size, **options):
@@ -43,17 +43,17 @@ def test_instructions(build, boot, tmp_path, appliance, placement, size, limit):
     settings = {"cpus": 1, "gic": 3, "transport": "pci", "icount": "shift=0,sleep=off", "plugin": f"{insn_plugin()},profile=on",
                 "one_insn_per_tb": True, "append": "grace=0 " + ("placement=trusted" if placement else "")}
     options = {"routed": 4, "router": ROUTER[:2]} if appliance == "router" else {}
-    figures, passed = [], []
-    for name in (appliance, f"besieged-{appliance}"):
-        image = build.image(name)
-        machine = start(boot, image, tmp_path, TWO, **settings) if options else boot(image, **settings).wait_ready()
-        for _ in range(TRIES):
+    figures, passed = [limit, limit], [None, None]
+    for _ in range(TRIES):
+        for number, name in enumerate((appliance, f"besieged-{appliance}")):
+            image = build.image(name)
+            machine = start(boot, image, tmp_path, TWO, **settings) if options else boot(image, **settings).wait_ready()
             figure, addresses = counted(machine, size, **options)
-            if figure < limit:
-                break
-        machine.kill()
-        figures.append(figure)
-        passed.append(addresses)
+            machine.kill()
+            figures[number] = min(figures[number], figure)
+            passed[number] = addresses & (passed[number] or addresses)
+        if max(figures) < limit and passed[0] == passed[1]:
+            break
     print(f"{size} bytes: {figures[0]:.1f} instructions a frame, {figures[1]:.1f} beside hostile services; {len(passed[0])} in each frame")
     assert max(figures) < limit, f"{figures} instructions a frame, fewer than {limit} are allowed"
     assert passed[0] == passed[1] and len(passed[0]) > 100, "frames pass other instructions beside hostile services: " + \
