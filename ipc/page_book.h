@@ -16,7 +16,8 @@
  *   3. A bound page that is mapped in some table, or has unmaps pending, is touched. Page 2, 3 and 4 (ipc/page.h) hold for
  *      touched pages with the book's owners in place of the page's.
  *   4. Of a bound page an owner of the book is shown what the list says, and what that space wrote itself; the rest reads as
- *      zero (page 7). That is done when it is mapped: the hand-over of the book does not look at it.
+ *      zero (page 7). That is done when it is mapped: the hand-over of the book does not look at it. When a member of a trust set dies,
+ *      or the set ends, what several of it had mapped is from then on for nobody but as far as the list says.
  *   5. A book is made of a page fresh from the pool, so no old translation of anybody can write to its list.
  *   6. An ownership of a book counts as 1 + its pages in the accounts of its owner and of a port.
  *

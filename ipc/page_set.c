@@ -208,7 +208,11 @@ static void page_take_strays(struct page *page, uint64_t tables)
         if (owner && owner->table) /* NULL: owned by way of another page; whoever may have it maps it again */
             tables &= ~table_bit(owner->table);
     }
-    page_unmap(page, page_record(page)->mapped & tables, false, LOSE_NOW);
+    uint64_t mapped = page_record(page)->mapped;
+    /* A book's page is believed to be known by who mapped it last. Where others had it too they may have written to it since, without a fault */
+    if (page_is_bound(state) && mapped & tables && mapped & (mapped - 1))
+        state = (state & ~STATE_FILLER(63)) | STATE_FILLER(PAGE_NOBODY);
+    page_unmap(page, mapped & tables, false, LOSE_NOW);
     page_unlock(page, state);
 }
 

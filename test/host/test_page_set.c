@@ -453,6 +453,37 @@ static void test_book_pooled(void **state)
     conserved();
 }
 
+/*
+ * A member dies that mapped a page of a book last. What the book's owner, who needs no fault, then writes beside the list's piece the
+ * next life never saw, and does not see when it gets the book once the set has ended (book 4).
+ */
+static void test_book_outlives_a_member(void **state)
+{
+    uint32_t leaves[LEAVES];
+    uint64_t phys;
+
+    (void)state;
+    begin_with(POLICY_PATH);
+    struct baton_piece book = book_made(leaves);
+    uint8_t *byte = machine_memory(page_phys(leaves[0]));
+    assert_int_equal(book_trim(a, book.page, PIECE_START, 0), 0);
+    book_hand_over(0, a, 1, b, book);
+    use(1, b, leaves[0]);
+    book_hand_over(1, b, 0, a, book);
+    page_release_all(b);
+    page_set_member_died(b);
+    assert_false(reaches(1, leaves[0]));
+    assert_int_equal(machine_access(0, IPC_BASE + leaves[0] * PAGE_SIZE, true, true, &phys), MACHINE_DONE);
+    byte[0] = byte[PIECE_START] = 0x5a;
+    machine_run_on(2);
+    policy_change(POLICY_DASH, TLB_IPI);
+    book_hand_over(0, a, 1, b, book);
+    use(1, b, leaves[0]);
+    assert_int_equal(byte[PIECE_START], 0x5a);
+    assert_int_equal(byte[0], 0);
+    conserved();
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_stays_mapped_inside),
     cmocka_unit_test(test_pool_keeps_pages_mapped),
@@ -474,6 +505,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_book_inside),
     cmocka_unit_test(test_book_pending),
     cmocka_unit_test(test_book_pooled),
+    cmocka_unit_test(test_book_outlives_a_member),
 };
 
 CASES_MAIN(tests)
