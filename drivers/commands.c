@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include "core/arch.h"
 #include "core/string.h"
+#include "core/timer.h"
 #include "drivers/console.h"
 #include "drivers/power.h"
 #include "ipc/message.h"
@@ -10,6 +11,9 @@
 #include "ipc/service.h"
 #include "ipc/thread.h"
 #include "mm/space.h"
+
+#define TELL_NS UINT64_C(2000000000) /* for so long `tell` waits for a place */
+#define LOOK_NS UINT64_C(10000000)
 
 struct command {
     const char *name, *arguments, *help;
@@ -92,7 +96,7 @@ static void print_page(uint32_t page)
 static void command_pages(const char *argument, const char *board)
 {
     struct page_counts counts;
-    uint32_t page = 0;
+    unsigned page;
 
     (void)board;
     if (!argument) {
@@ -101,9 +105,7 @@ static void command_pages(const char *argument, const char *board)
                       counts.in_flight);
         return;
     }
-    for (; *argument >= '0' && *argument <= '9' && page < page_region_count(); argument++)
-        page = page * 10 + (uint32_t)(*argument - '0');
-    if (*argument || page >= page_region_count())
+    if (!console_number(&argument, page_region_count(), &page))
         console_print("pages: no such page, there are 0 to %u\n", page_region_count() - 1);
     else
         print_page(page);
@@ -123,23 +125,35 @@ static const struct handle *control_find(const char *name, size_t length)
     return NULL;
 }
 
-/* A message with the text inline. False when the port takes none, or there is no message object. */
-static bool control_send(const struct handle *handle, const char *text, size_t length)
+/* A message with the text inline. 1, or what port_send says; when there is no message object, that the port is full. */
+static int control_send(const struct handle *handle, const char *text, size_t length)
 {
     uint64_t flags = arch_irq_save();
     struct message *message;
-    bool sent = message_alloc(&message, 1) == 1;
+    int sent = BATON_EFULL;
 
-    if (sent) {
+    if (message_alloc(&message, 1) == 1) {
         message->abi = (struct baton_message){
             .length = (uint32_t)length, .inline_length = (uint8_t)length, .source = handle->source};
         memcpy(message->abi.data, text, length);
-        sent = port_send(handle->port, &message, 1) == 1;
-        if (!sent)
+        sent = port_send(handle->port, &message, 1);
+        if (sent < 0)
             message_free(&message, 1);
     }
     arch_irq_restore(flags);
     return sent;
+}
+
+/* Who takes a line now and then is waited for, so that a file of statements can be typed at once. */
+static void control_tell(const struct handle *handle, const char *text, size_t length)
+{
+    uint64_t end = timer_deadline(TELL_NS);
+    int sent;
+
+    while ((sent = control_send(handle, text, length)) == BATON_EFULL && timer_now() < end)
+        console_pause(LOOK_NS);
+    if (sent < 0)
+        console_print("tell: the service is stopped, or has taken none for 2 s: this line is lost\n");
 }
 
 static void command_tell(const char *argument, const char *board)
@@ -155,8 +169,8 @@ static void command_tell(const char *argument, const char *board)
     const struct handle *handle = control_find(argument, (size_t)(text - argument));
     if (!handle)
         console_print("tell: no wire leads from the console to such a service\n");
-    else if (!control_send(handle, text + 1, strlen(text + 1)))
-        console_print("tell: the service takes no more now\n");
+    else
+        control_tell(handle, text + 1, strlen(text + 1));
 }
 
 static void command_halt(const char *argument, const char *board)
@@ -206,6 +220,27 @@ bool console_word(const char **arguments, char *word, size_t size)
             word[length++] = **arguments;
     word[length] = 0;
     return length;
+}
+
+bool console_number(const char **arguments, unsigned limit, unsigned *number)
+{
+    const char *at = *arguments;
+
+    while (*at == ' ')
+        at++;
+    if (*at < '0' || *at > '9')
+        return false;
+    for (*number = 0; *at >= '0' && *at <= '9' && *number < limit; at++)
+        *number = *number * 10 + (unsigned)(*at - '0');
+    *arguments = at;
+    return *number < limit && (*at == ' ' || !*at);
+}
+
+unsigned console_count(const char *text, unsigned most)
+{
+    unsigned count;
+
+    return console_number(&text, most + 1, &count) && !*text ? count : 0;
 }
 
 /* Cuts the next word out of the line; NULL when there is none. */

@@ -27,7 +27,10 @@ static const char *board_name;
 
 static char line[LINE_MAX];
 static size_t length;
-static bool in_escape; /* inside the sequence that an arrow key sends: skipped */
+static bool incomplete; /* something of it is missing */
+static bool in_escape;  /* inside the sequence that an arrow key sends: skipped */
+static bool
+    answering; /* others' lines wait for the end of the answer: not for that of a command that says nothing */
 
 void console_print(const char *format, ...)
 {
@@ -37,7 +40,18 @@ void console_print(const char *format, ...)
     va_start(args, format);
     int needed = log_format(text, sizeof text, format, args);
     va_end(args);
+    if (!answering)
+        log_hold();
+    answering = true;
     log_write_held(text, needed < PRINT_MAX ? (size_t)needed : PRINT_MAX - 1);
+}
+
+void console_pause(uint64_t ns)
+{
+    uint64_t flags = arch_irq_save();
+
+    thread_park(timer_deadline(ns));
+    arch_irq_restore(flags);
 }
 
 static void erase(size_t count)
@@ -51,9 +65,14 @@ static void line_end(void)
     log_write("\n", 1);
     line[length] = 0;
     length = 0;
-    log_hold();
-    console_command(line, board_name);
-    log_release();
+    if (incomplete)
+        console_print("console: a line that was too long, or not received whole, is not run\n");
+    else
+        console_command(line, board_name);
+    incomplete = false;
+    if (answering)
+        log_release();
+    answering = false;
 }
 
 static void type(char character)
@@ -74,19 +93,23 @@ static void type(char character)
         return;
     case CTRL_U:
         erase(length);
+        incomplete = false;
         return;
     case CTRL_C:
         log_write("^C\n", 3);
         length = 0;
+        incomplete = false;
         return;
     case ESCAPE:
         in_escape = true;
         return;
     default:
-        if (character < ' ' || length == LINE_MAX - 1)
-            return;
-        line[length++] = character;
-        log_write(&character, 1);
+        if (character == UART_LOST || length == LINE_MAX - 1) {
+            incomplete = true;
+        } else if (character >= ' ') {
+            line[length++] = character;
+            log_write(&character, 1);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 /*
  * The console: a service of the kernel's with one thread, which reads lines from the UART and answers commands.
  *
- * Owns: the line being typed. Lines are edited with backspace, Ctrl-U (start over) and Ctrl-C (forget it); what is typed
- * beyond the length of a line is ignored. There is no prompt: lines of the log always begin at the left.
+ * Owns: the line being typed. Lines are edited with backspace, Ctrl-U (start over) and Ctrl-C (forget it). A line that is longer than
+ * 119 characters, or of which the UART has lost some, is not run, and that is said: a part of a command may be another command. There
+ * is no prompt: lines of the log always begin at the left.
  * `stats json` and the meaning of its members are fixed by the project's interface (docs name it): members may be
  * added, none may change.
  */
@@ -27,6 +28,9 @@ void console_notify(void);
  * Takes as long as the UART does, with interrupts let in.
  */
 __attribute__((format(printf, 1, 2))) void console_print(const char *format, ...);
+
+/* For commands only, before they print, while others still do: lets that much time pass, at most. */
+void console_pause(uint64_t ns);
 
 /* Answers one line: command and arguments (commands.c). */
 void console_command(char *line, const char *board);
@@ -55,6 +59,12 @@ void command_move(const char *argument, const char *board);
  * behind it. False when there is none.
  */
 bool console_word(const char **arguments, char *word, size_t size);
+
+/* Takes a number below `limit` from the front, behind spaces; false when there is none, and what follows is neither a space nor the end. */
+bool console_number(const char **arguments, unsigned limit, unsigned *number);
+
+/* All of it a number from 1 to `most`; else 0. */
+unsigned console_count(const char *text, unsigned most);
 
 /* The answers to `policy` and `trust`, and their parts of `stats` and `stats json` (policy.c). */
 void command_policy(const char *argument, const char *board);

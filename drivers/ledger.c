@@ -197,16 +197,6 @@ static void turn(bool on)
         console_print("trace: there was no memory for it at boot\n");
 }
 
-/* A number from 1 to DUMP_MOST; 0 when it is none. */
-static uint64_t count_parse(const char *text)
-{
-    uint64_t count = 0;
-
-    while (*text >= '0' && *text <= '9' && count <= DUMP_MOST)
-        count = count * 10 + (uint64_t)(*text++ - '0');
-    return *text || count > DUMP_MOST ? 0 : count;
-}
-
 bool command_ledger(const char *argument)
 {
     uint64_t count = DUMP_DEFAULT;
@@ -220,7 +210,7 @@ bool command_ledger(const char *argument)
     else if (!strcmp(argument, "export"))
         export();
     else if (!strcmp(argument, "dump") ||
-             (!strncmp(argument, "dump ", 5) && (count = count_parse(argument + 5))))
+             (!strncmp(argument, "dump ", 5) && (count = console_count(argument + 5, DUMP_MOST))))
         dump(count);
     else
         return false;

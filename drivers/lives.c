@@ -119,21 +119,6 @@ void command_kill(const char *argument, const char *board)
     operate("kill", argument, life_kill);
 }
 
-/* A number and the blanks in front of it; *text is moved behind it. False when there is none, or it is not below `limit`. */
-static bool number_read(const char **text, unsigned limit, unsigned *number)
-{
-    const char *at = *text;
-
-    while (*at == ' ')
-        at++;
-    if (*at < '0' || *at > '9')
-        return false;
-    for (*number = 0; *at >= '0' && *at <= '9' && *number < limit; at++)
-        *number = *number * 10 + (unsigned)(*at - '0');
-    *text = at;
-    return *number < limit && (*at == ' ' || !*at);
-}
-
 void command_move(const char *argument, const char *board)
 {
     const char *rest = argument ? strchr(argument, ' ') : NULL;
@@ -149,7 +134,7 @@ void command_move(const char *argument, const char *board)
         console_print("move: %s belongs to the kernel: its threads stay where they are\n", service->name);
         return;
     }
-    if (!number_read(&rest, service->thread_count, &number) || !number_read(&rest, cpu_count, &cpu)) {
+    if (!console_number(&rest, service->thread_count, &number) || !console_number(&rest, cpu_count, &cpu)) {
         console_print("move: threads of %s are 0 to %u, CPUs are 0 to %u\n", service->name,
                       service->thread_count - 1u, cpu_count - 1u);
         return;

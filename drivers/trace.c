@@ -16,25 +16,12 @@ static const char *const stations[TRACE_STATIONS] = {
     [6] = "send",   [7] = "taken from port",  [9] = "NIC out, kick", [10] = "back",
 };
 
-/* A number from 1 to TRACE_FRAMES; 0 when it is none. */
-static unsigned frames_parse(const char *text)
-{
-    unsigned count = 0;
-
-    while (*text >= '0' && *text <= '9' && count <= TRACE_FRAMES)
-        count = count * 10 + (unsigned)(*text++ - '0');
-    return *text || count > TRACE_FRAMES ? 0 : count;
-}
-
 static void frames_await(void)
 {
     uint64_t end = timer_deadline(PATIENCE_NS);
 
-    while (!trace_complete() && timer_now() < end) {
-        uint64_t flags = arch_irq_save();
-        thread_park(timer_deadline(LOOK_NS));
-        arch_irq_restore(flags);
-    }
+    while (!trace_complete() && timer_now() < end)
+        console_pause(LOOK_NS);
 }
 
 static void address_print(const uint8_t *address)
@@ -96,7 +83,7 @@ void command_trace(const char *argument, const char *board)
     if (command_ledger(argument))
         return;
     if (argument && !strncmp(argument, "packet", 6))
-        count = !argument[6] ? 1 : argument[6] == ' ' ? frames_parse(argument + 7) : 0;
+        count = !argument[6] ? 1 : argument[6] == ' ' ? console_count(argument + 7, TRACE_FRAMES) : 0;
     if (!count) {
         console_print(
             "trace: takes `packet`, or `packet N` with N from 1 to %u; `on`, `off`, `status`, `export`, "

@@ -29,13 +29,14 @@ enum {
 #define INTERRUPT_RX         (1u << 4)
 #define INTERRUPT_RX_TIMEOUT (1u << 6) /* fewer characters than the level, and a pause */
 
+#define DATA_ERRORS 0xf00u /* framing, parity, break; overrun: what came after this one is lost */
+
 #define BAUD 115200
-#define RING 256 /* a power of two */
+#define RING 256u /* a power of two */
 
 static volatile uint8_t *uart;
 static unsigned char ring[RING];
-static uint32_t ring_head, ring_tail; /* ever written, ever read */
-static bool full;                     /* there may be more in the UART */
+static uint32_t ring_head, ring_tail; /* (interrupts masked) ever written, ever read */
 static void (*reader_notify)(void);
 
 void uart_pl011_init(volatile void *registers, uint64_t clock)
@@ -71,24 +72,24 @@ void uart_pl011_write(const char *text, size_t length)
 }
 
 /*
- * What is there and has room; the rest stays in the UART, whose sender holds back, or is told by its own loss, and does not
- * interrupt until the reader has made room. On the CPU of the interrupt, masked.
+ * Interrupts masked. What does not fit stays in the device, without interrupts until there is room: a sender that is held up by a full
+ * FIFO, as QEMU's, then loses nothing, and one that is not gets an overrun.
  */
-static void take(void)
+static void fill(void)
 {
     while (ring_head - ring_tail < RING && !(arch_device_read(uart + FLAGS) & FLAG_RX_EMPTY)) {
-        ring[ring_head % RING] = (unsigned char)arch_device_read(uart + DATA);
-        ring_head++;
+        uint32_t data = arch_device_read(uart + DATA);
+        ring[ring_head++ % RING] = data & DATA_ERRORS ? UART_LOST : (unsigned char)data;
     }
-    full = ring_head - ring_tail == RING;
-    arch_device_write(uart + INTERRUPT_MASK, full ? 0 : INTERRUPT_RX | INTERRUPT_RX_TIMEOUT);
+    arch_device_write(uart + INTERRUPT_MASK,
+                      ring_head - ring_tail < RING ? INTERRUPT_RX | INTERRUPT_RX_TIMEOUT : 0);
 }
 
 static void receive(void *unused)
 {
     (void)unused;
     arch_device_write(uart + INTERRUPT_CLEAR, INTERRUPT_RX | INTERRUPT_RX_TIMEOUT);
-    take();
+    fill();
     reader_notify();
 }
 
@@ -97,7 +98,7 @@ void uart_pl011_receive(unsigned irq, unsigned cpu, void (*notify)(void))
     reader_notify = notify;
     arch_device_write(uart + INTERRUPT_LEVEL, 0); /* as soon as 1/8 of the FIFO is full */
     irq_register(irq, receive, NULL, cpu);
-    take();
+    fill();
 }
 
 int uart_pl011_read(void)
@@ -105,8 +106,7 @@ int uart_pl011_read(void)
     uint64_t flags = arch_irq_save();
     int character = -1;
 
-    if (full && ring_head == ring_tail)
-        take();
+    fill();
     if (ring_head != ring_tail)
         character = ring[ring_tail++ % RING];
     arch_irq_restore(flags);

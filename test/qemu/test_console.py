@@ -94,3 +94,24 @@ def test_editing(machine):
     assert machine.stats()["cpus"] == 2
     machine.halt()
 
+
+
+@named("console-incomplete-lines-are-not-run")
+def test_incomplete(machine):
+    """A line that is too long, and one of which something was lost: `halt` is not what was meant."""
+    refused = r"^console: a line that was too long, or not received whole, is not run"
+    start = machine.mark()
+    machine.send("halt" + " " * 116 + "not")
+    machine.wait_for(refused, since=start)
+    start = machine.mark()
+    machine.serial.sendall(b"halt ")
+    machine.wait_for(r"^halt ", since=start)
+    machine.qmp_command("chardev-send-break", id="console")   # as a damaged character: the receiver says so
+    machine.serial.sendall(b"\r")
+    machine.wait_for(refused, since=start)
+    for again in (b"x" * 200 + b"\x15help\r", b"x" * 200 + b"\x03help\r", b"help\r"):    # and that is forgotten
+        start = machine.mark()
+        machine.serial.sendall(again)
+        machine.wait_for(r"^halt +powers off", since=start)
+        assert "not run" not in machine.console_text()[start:]
+    assert machine.stats()["cpus"] == 2
