@@ -11,7 +11,7 @@ interface net1 10.0.1.1/24
 neighbor 10.0.0.2 02:00:00:00:00:01 net0
 neighbor 10.0.1.2 02:00:00:00:00:02 net1
 """
-ROUTES_LIMIT = 20
+ROUTES_LIMIT = 60
 
 
 class Baton:

@@ -23,7 +23,7 @@ MAGIC = 0x8A704E21
 ARP_HEAD = struct.pack("!HHBB", 1, IPV4, 6, 4)
 WINDOW = 128         # packets of a flow that may be under way at once
 PATIENCE = 10        # seconds without any arrival, until what is under way counts as lost
-ARP_LIMIT, ARP_AGAIN = 20, 0.2
+ARP_LIMIT, ARP_AGAIN = 60, 0.2
 TABLE = random.Random(253).randbytes(65536 + 9000)
 
 

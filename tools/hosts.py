@@ -67,7 +67,7 @@ class Process:
         self.output += data or b""
         return data != b""
 
-    def wait_for(self, words, seconds=10):
+    def wait_for(self, words, seconds=60):
         end = time.monotonic() + seconds
         while words.encode() not in self.output:
             if not self.read(0.2) or time.monotonic() > end:

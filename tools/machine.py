@@ -10,7 +10,7 @@ import time
 from tools.common import Failure
 
 BOOT_LIMIT = 60    # seconds until the appliance must have said that it is ready
-ANSWER_LIMIT = 20
+ANSWER_LIMIT = 60
 NIC = "virtio-net-pci,romfile="  # no boot ROM: its file is in a package that is not needed otherwise
 EXPORT_LIMIT = 120  # the console prints about 10,000 entries of the ledger a second
 

@@ -23,7 +23,7 @@ from tools.common import Failure
 from tools.machine import Machine, Nic
 
 ICOUNT = ["-icount", "shift=0,sleep=off"]
-QUIET_LIMIT = 10    # seconds for a guest to come to rest
+QUIET_LIMIT = 60    # seconds for a guest to come to rest
 QUIET_PAUSE = 0.05
 IDLE_SECONDS = 0.5
 

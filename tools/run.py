@@ -13,7 +13,7 @@ from tools.table import Table, describe
 
 SECONDS = 20
 TRACED = 16384  # entries of each CPU's ring with --trace: what the console prints in a few seconds
-QUIET_LIMIT = 10  # seconds after the traffic until no page may be on its way any more
+QUIET_LIMIT = 60  # seconds after the traffic until no page may be on its way any more
 
 
 class Results:
