@@ -34,7 +34,7 @@ struct thread;
     0 /* of one of several: an emulator's CPUs that poll take the time of the one that has work */
 #define GRACE_MOST 100000 /* beyond it is no grace any more */
 
-/* Work of at most so many frames is waited for by polling. */
+/* Work of at most so many frames is few. */
 #define IDLE_FEW 4
 
 /* A driver's thread, for the idle thread of its CPU. The functions do not wait; the argument is theirs. */
@@ -57,6 +57,12 @@ void idle_poller_add(struct poller *poller, unsigned cpu);
 static inline void idle_moved(unsigned frames)
 {
     cpu_self()->moved += frames;
+}
+
+/* Since the last pause of this CPU that was only a few. Never where nothing is polled for: the pauses are not noted then. */
+static inline bool idle_few(void)
+{
+    return cpu_self()->moved <= IDLE_FEW;
 }
 
 /* Nobody can run: polls, when that is worth it, until somebody can or the grace is over. For the idle thread. */

@@ -440,6 +440,14 @@ void sched_yield(void)
     sched_switch();
 }
 
+void sched_yield_to_driver(void)
+{
+    const struct thread *next = cpu_self()->run_first;
+
+    if (next && !next->in_service)
+        sched_yield();
+}
+
 /*
  * A CPU sleeps without a tick, until a thread's deadline passes. But when pages wait for other CPUs, or messages for a service that
  * has a watchdog, it looks again.

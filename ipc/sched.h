@@ -32,6 +32,9 @@ bool sched_hand_over(struct thread *next);
 /* To the end of the line, when there is one. */
 void sched_yield(void);
 
+/* The same, only when a driver's thread is at the head of the line. */
+void sched_yield_to_driver(void);
+
 /* As sched_switch for a thread that has ended: nothing is saved; clears thread->leaving once its stack is left. */
 __attribute__((noreturn)) void sched_leave(void);
 

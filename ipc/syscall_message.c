@@ -8,12 +8,14 @@
 #include "core/timer.h"
 #include "ipc/copy.h"
 #include "ipc/direct.h"
+#include "ipc/idle.h"
 #include "ipc/lend.h"
 #include "ipc/observe.h"
 #include "ipc/page.h"
 #include "ipc/plain_batch.h"
 #include "ipc/policy.h"
 #include "ipc/port.h"
+#include "ipc/sched.h"
 #include "ipc/service.h"
 #include "ipc/syscall_batch.h"
 #include "ipc/thread.h"
@@ -212,6 +214,9 @@ static int64_t send_call(struct service *service, const uint64_t *args, bool lis
                                   : send_filled(service, port, batch.messages, (unsigned)filled, batch.pages,
                                                 batch.lent, duplicate, args[4]);
     service_uncharge(service, granted - (sent > 0 ? (unsigned)sent : 0));
+    /* There will be no fuller batch: a driver that slept shows them to its device now, and not two exceptions later */
+    if (sent > 0 && idle_few())
+        sched_yield_to_driver();
     return sent;
 }
 

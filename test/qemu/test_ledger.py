@@ -80,6 +80,22 @@ def test_in_memory(boot, build):
     assert len(printed.events) > 200 and vars(printed) == vars(kept)
 
 
+@named("ledger-shows-a-driver-run-within-a-send")
+def test_driver_first(boot, switch):
+    """One frame at a time, on one CPU: the driver that the forwarder wakes runs before the forwarder's send returns."""
+    machine = boot(switch, cpus=1, append=ON).wait_ready()
+    through(machine, frames=20, window=1, flow=["0:1"])
+    events = exported(machine).events
+    begun, within = {}, []
+    for place, event in enumerate(events):
+        if event.event == "call":
+            begun[ledger.thread_of(event)] = place
+        elif event.event == "return" and ledger.call_of(event) == "send":
+            meanwhile = events[begun[ledger.thread_of(event)]:place]
+            within.append([other.space for other in meanwhile if other.event == "run"])
+    assert len(within) >= 20 and sum(spaces[:1] == [0] for spaces in within) >= len(within) - 5, within
+
+
 @named("ledger-refuses-bad-commands")
 def test_bad(boot, switch):
     machine = boot(switch, append="ledger=0").wait_ready()
