@@ -18,7 +18,8 @@
 struct reference reference[REGION_MAX];
 struct space *running[4];
 static uint32_t page_total;
-static uint32_t magazines; /* free pages that lie in the magazines of other CPUs at most */
+/* Free pages that lie in the magazines of the three other CPUs at most: of the pool, and of the pages that are ready for devices. */
+static uint32_t magazines;
 
 uint32_t ownership_pages(void)
 {
@@ -37,7 +38,7 @@ void ownership_init(uint64_t seed, uint32_t pages, unsigned asid_bits)
     machine_add_ram();
     uint64_t phys = frame_alloc_block((uint64_t)pages * PAGE_SIZE, PAGE_SIZE);
     page_total = pages;
-    magazines = 3 * (pages / (4 * CPUS_MAX) > 2 ? pages / (4 * CPUS_MAX) : 2);
+    magazines = 2 * 3 * (pages / (4 * CPUS_MAX) > 2 ? pages / (4 * CPUS_MAX) : 2);
     space_init(pages, asid_bits);
     page_region_init(phys, pages);
     unmap_init();
