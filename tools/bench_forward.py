@@ -260,8 +260,9 @@ def measure(options, preset):
     alone = ceiling(dict.fromkeys(row["size"] for row in work.rows))
     absent += work.absent
     work.show()
-    report.show_rest(work.refused, absent, work.commands, alone, placing.ahead())
+    ahead = bool(placing.ahead()) and not options.throughput
+    report.show_rest(work.refused, absent, work.commands, alone, ahead)
     say(f"{len(work.rows)} rows in {time.monotonic() - begin:.0f} s")
     results = {"rows": work.rows, "refused": work.refused, "absent": absent, "commands": work.commands, "generator_alone": alone,
-               "generator_ahead": bool(placing.ahead())}
+               "generator_ahead": ahead}
     return bool(work.refused), results

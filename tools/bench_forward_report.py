@@ -136,7 +136,7 @@ def show_rest(refused, absent, commands, alone, ahead):
         print("\nThe generator and a socket alone, without a machine: "
               + ", ".join(f"{rate:,} frames/s at {size}" for size, rate in alone.items()))
     print("\nThe generator ran " + ("at real-time priority, the guests did not." if ahead else
-          "at the guests' own priority, as this user may not raise it: latencies hold what it waited for a processor."))
+          "at the guests' own priority: latencies hold what it waited for a processor."))
     for name, line in commands.items():
         print(f"\n{name}:\n    {line}")
     print(flush=True)

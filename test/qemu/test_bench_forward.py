@@ -189,10 +189,17 @@ def test_halving(truth):
 @named("bench-forward-throughput")
 @alone
 def test_throughput(monkeypatch, build, capsys):
-    """Coarser than it is for users, so that it takes a few trials."""
+    """
+    Coarser than it is for users, so that it takes a few trials. A busy host makes the guest wait for a processor, so that it takes
+    frames too late; then no rate passes, and it is searched for again.
+    """
     build.image("switch")
     monkeypatch.setattr(bench_throughput, "RESOLUTION", 0.5)
-    refused_any, results = bench_forward.measure(choice(throughput=True, sizes=["imix"], seconds=0.3), "virt")
+    for _ in range(12):
+        refused_any, results = bench_forward.measure(choice(throughput=True, sizes=["imix"], seconds=0.3), "virt")
+        if not refused_any:
+            break
+        assert all("not taken at their time" in row["why"] for row in results["refused"]), results["refused"]
     assert not refused_any, results["refused"]
     row, = results["rows"]
     passed = [one for one in row["trials"] if one["passed"]]
