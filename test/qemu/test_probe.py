@@ -38,8 +38,8 @@ class Row:
         return self.trusting and self.way not in ("shared", "released", "dropped")
 
 
-def play(build, boot, rounds, settings, ways=ALL, limit=400, options=None, beside=None, **machine_settings):
-    """Plays the rounds, with beside(machine) called now and then; returns the machine and judge's rows."""
+def play(build, boot, rounds, settings, ways=ALL, limit=400, options=None, beside=None, done=True, **machine_settings):
+    """Plays the rounds, with beside(machine) called now and then; returns the machine and judge's rows. `done`: most can be done."""
     append = f"rounds={rounds} ways={ways} ipc=2 {settings}"
     machine = boot(build.image("probe", options), cpus=4, nics=0, append=append, **machine_settings)
     machine.wait_ready()
@@ -55,7 +55,7 @@ def play(build, boot, rounds, settings, ways=ALL, limit=400, options=None, besid
     rows = [Row(found) for found in ROW.finditer(text)]
     assert rows and sum(row.rounds for row in rows) == rounds, text[-4000:]
     # Undone: giver was cut off before it had sent all; where it sends twice that is easy
-    assert sum(row.undone for row in rows) < rounds / 2, "\n".join(row.text for row in rows)
+    assert not done or sum(row.undone for row in rows) < rounds / 2, "\n".join(row.text for row in rows)
     return machine, rows
 
 
@@ -213,6 +213,7 @@ SHORT = ["local-tlbi", "pending-lost"]  # test/host finds all of them each time;
                                   for seed in SEEDS])
 def test_seeded(build, boot, seed):
     way = SEEDS[seed]
-    rows = play(build, boot, 80, f"patience=50 seed={seed}", WAYS[way], options=SEEDED_BUILD)[1]
+    rounds = 400 if way == "released" else 80   # pages that are in use again too early cut giver off in most rounds
+    rows = play(build, boot, rounds, f"patience=50 seed={seed}", WAYS[way], options=SEEDED_BUILD, done=way != "released")[1]
     with pytest.raises(AssertionError, match=f"{way} to "):
         check_nothing_leaks(rows)
