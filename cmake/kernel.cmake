@@ -28,6 +28,7 @@ set(BATON_SMALL
     ipc/block ipc/capture ipc/copy ipc/describe ipc/fault ipc/life ipc/page[.]c ipc/page_book ipc/page_limbo ipc/page_set
     ipc/policy ipc/request ipc/service ipc/share ipc/syscall_book ipc/trace ipc/transfer_special ipc/wiring
     mm/frame mm/kernel_map)
+# Without keeping ready before a loop what does not change in it: about 550 bytes of text less.
 set(BATON_SMALL_FLAGS -Os "$<$<C_COMPILER_ID:GNU>:-fno-move-loop-invariants>")
 # And what a batch passes once, where speed would save an instruction a frame and cost 3 KB.
 set(BATON_ONCE_A_BATCH
@@ -59,6 +60,7 @@ function(baton_kernel_objects)
         list(APPEND sources ${BATON_SEED_CHOICE} ${CMAKE_SOURCE_DIR}/test/qemu/seed_boot.c)
     endif()
     baton_build_id()
+    # In this order: what is in both lists, as drivers/virtio_pci_find, is small
     baton_compile_as("${sources}" "${BATON_ONCE_A_BATCH}" -Os)
     baton_compile_as("${sources}" "${BATON_SMALL}" ${BATON_SMALL_FLAGS})
     add_library(baton_kernel OBJECT ${sources})

@@ -110,7 +110,7 @@ void idle_poll(void)
         return;
     if (!idle->end) {
         idle->end = timer_now() + grace;
-        idle->polls = idle->near && cpu->moved && cpu->moved <= IDLE_FEW;
+        idle->polls = idle->near && cpu->moved && idle_few();
         cpu->moved = 0;
     }
     if (idle->polls)

@@ -43,10 +43,11 @@ def generate(ends, size, direction="one", routed=None, count=None, timing=False,
         words += ["--routed", str(routed)]
         for address in ROUTERS:
             words += ["--router", address]
+    first = [] if "rate" in options else placing.ahead()
     kept = [end.fileno() for end in ends]
     try:
-        done = subprocess.run(["setpriv", "--pdeathsig", "KILL", *place, *([] if "rate" in options else placing.ahead()), *words, *[f"fd:{fd}" for fd in kept]], pass_fds=kept, text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT)
+        done = subprocess.run(["setpriv", "--pdeathsig", "KILL", *place, *first, *words, *[f"fd:{fd}" for fd in kept]], pass_fds=kept,
+                              text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         raise Refused(f"the generator did not end within {LIMIT} s") from None
     if done.returncode == 2:

@@ -177,6 +177,17 @@ static void test_change_while_pages_circulate(void **state)
     assert_true(reaches(1, queued));
 }
 
+/* Of what a wrote to the page, b, who has it now, sees the piece and nothing beside it. */
+static void piece_seen_alone(uint32_t page)
+{
+    const uint8_t *byte = machine_memory(page_phys(page));
+
+    use(1, b, page);
+    assert_int_equal(byte[PIECE_START], 0x5a);
+    assert_int_equal(byte[3000], 0);
+    conserved();
+}
+
 /* What a writes to a page that b knew whole, and that a has without a fault, b does not see but for the piece that a sends (page 7). */
 static void written_unseen(uint32_t page)
 {
@@ -189,10 +200,7 @@ static void written_unseen(uint32_t page)
     machine_run_on(2);
     policy_change(POLICY_DASH, TLB_IPI);
     hand_over(0, a, 1, b, piece);
-    use(1, b, page);
-    assert_int_equal(byte[PIECE_START], 0x5a);
-    assert_int_equal(byte[3000], 0);
-    conserved();
+    piece_seen_alone(page);
 }
 
 static void test_pooled_page_is_known_by_who_has_it(void **state)
@@ -230,14 +238,9 @@ static struct baton_piece part_under_way(void)
 /* b has the page, and of what a wrote the piece alone. */
 static void only_part_arrived(uint32_t page)
 {
-    const uint8_t *byte = machine_memory(page_phys(page));
-
     assert_false(reaches(0, page));
     assert_false(reaches(1, page));
-    use(1, b, page);
-    assert_int_equal(byte[PIECE_START], 0x5a);
-    assert_int_equal(byte[3000], 0);
-    conserved();
+    piece_seen_alone(page);
 }
 
 /* The set ends, or the receiver is taken out of it, while a piece is on its way: it gets what it was sent, and no more (page 3, 7). */
